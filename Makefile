@@ -1,0 +1,64 @@
+# Everything a reader or a contributor runs. `make help` lists it.
+# A target does all of its own set-up; a second run does no work that is already done.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+HTML   := _build/html/index.html
+
+CHAPTERS := $(wildcard book/*.md)
+PACKAGE  := $(shell find code -name '*.py')
+RESULTS  := $(shell find book/results -type f)
+SITE     := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lint serve notebooks lock clean
+
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(READY): requirements.txt pyproject.toml
+	@echo "Making the environment in $(VENV) (about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.txt)"
+	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.txt
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The execution cache knows a chapter's own cells, not the package they call or the results they read:
+# when either has changed, every chapter runs again.
+_build/.inputs: $(READY) $(PACKAGE) $(RESULTS)
+	@rm -rf _build/.jupyter_cache _build/html _build/.doctrees
+	@mkdir -p _build && touch $@
+
+$(HTML): _build/.inputs $(CHAPTERS) $(SITE)
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@touch $@
+
+book: $(HTML) ## Execute every chapter and build the book, warnings as errors
+	@echo "The book is built: open _build/html/index.html, or type 'make serve'."
+
+lint: $(READY) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint book ## Check style and types, build the book, and run every test
+	$(BIN)/pytest -n 2 --dist loadfile
+
+serve: book ## Build the book and serve it on this machine
+	@echo "Serving on http://localhost:8000 (Ctrl-C stops)"
+	@$(BIN)/python -m http.server --bind localhost --directory _build/html 8000
+
+notebooks: $(READY) ## Run the chapters and rewrite the reference notebooks that the tests compare with
+	$(BIN)/python tools/reference_notebooks.py
+
+lock: ## Refresh requirements.txt from pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest \
+	  --upgrade --generate-hashes --no-annotate --no-header --quiet --output-file requirements.txt
+
+clean: ## Delete everything that was built, but not the environment
+	rm -rf _build .mypy_cache .ruff_cache .pytest_cache .hypothesis
