@@ -1,0 +1,1 @@
+"""The scaled experiment: multi-agent MuJoCo, behaviour teams, datasets and offline learners, in JAX."""
