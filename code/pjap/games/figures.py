@@ -119,8 +119,8 @@ def dataset(axes: Axes, joint_actions: ArrayLike, weights: ArrayLike | None = No
     """
     joint_actions = np.asarray(joint_actions, dtype=float)
     opacity = 0.45 if weights is None else 0.06 + 0.84 * np.asarray(weights) / np.max(weights)
-    defaults: dict[str, Any] = {"s": 16, "color": COLOURS["data"], "linewidths": 0, "zorder": 3}
-    axes.scatter(joint_actions[:, 0], joint_actions[:, 1], alpha=opacity, **(defaults | style))
+    defaults: dict[str, Any] = {"s": 16, "color": COLOURS["data"], "alpha": opacity, "linewidths": 0, "zorder": 3}
+    axes.scatter(joint_actions[:, 0], joint_actions[:, 1], **(defaults | style))
 
 
 def policy(axes: Axes, joint_action: ArrayLike, *, label: str | None = None, **style: Any) -> None:
