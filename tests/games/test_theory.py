@@ -1,0 +1,200 @@
+"""The book's theorems, on random games and datasets."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from pjap import games as g
+from pjap.games import datasets, learn
+from tests.games import strategies
+
+
+@given(strategies.situations(players=2))
+def test_bias_formula(situation):
+    """Eq. of chapter 5, one term at a time: sum_kl k c_kl x^(k-1) (E[a_y^l] - y^l), and the same for Y."""
+    game, (x, y), dataset = situation
+    expected = np.zeros(2)
+    for (k, power), c in np.ndenumerate(game.coefficients):
+        if k:
+            expected[0] += k * c * x ** (k - 1) * ((dataset[:, 1] ** power).mean() - y**power)
+        if power:
+            expected[1] += power * c * y ** (power - 1) * ((dataset[:, 0] ** k).mean() - x**k)
+    np.testing.assert_allclose(g.bias(game, [x, y], dataset), expected, atol=1e-9)
+
+
+@given(st.data())
+def test_without_interaction_there_is_no_bias_and_it_is_linear_in_the_interaction(data):
+    game, policy, dataset = data.draw(strategies.situations(players=2))
+    alone = game.coefficients.copy()
+    alone[1:, 1:] = 0
+    np.testing.assert_allclose(g.bias(g.PolynomialGame(alone), policy, dataset), 0, atol=1e-9)
+    tripled = alone + 3 * (game.coefficients - alone)
+    expected = 3 * g.bias(game, policy, dataset)
+    np.testing.assert_allclose(g.bias(g.PolynomialGame(tripled), policy, dataset), expected, atol=1e-8)
+
+
+@given(strategies.situations())
+def test_brud_climbs_the_averaged_polynomials(situation):
+    game, policy, dataset = situation
+    slopes = [
+        g.evaluate(g.differentiate(g.averaged_polynomial(game, i, dataset)), policy[i]) for i in range(game.players)
+    ]
+    np.testing.assert_allclose(g.brud_gradient(game, policy, dataset), slopes, atol=1e-9)
+
+
+@settings(max_examples=30)
+@given(strategies.situations())
+def test_destination_is_where_brud_learning_ends(situation):
+    game, start, dataset = situation
+    destination = g.brud_destination(game, dataset, start)
+    assert np.all(np.abs(destination) <= 1)
+    # At rest: no slope, or pressed against the edge of the box.
+    slope = g.brud_gradient(game, destination, dataset)
+    assert np.all((np.abs(slope) < 1e-4) | (np.sign(slope) == destination))
+    # Discretised learning agrees, wherever the slope on the way is not too flat to arrive in time.
+    assume(np.all(np.abs(g.brud_gradient(game, start, dataset)) > 0.5))
+    end = learn(game, dataset, start, update="brud", steps=600, step_size=0.01).policies[-1]
+    rest = np.abs(g.brud_gradient(game, end, dataset)) < 1e-3
+    assume(np.all(rest | (np.abs(end) == 1)))
+    curvature = [
+        abs(g.evaluate(g.differentiate(g.differentiate(g.averaged_polynomial(game, i, dataset))), end[i]))
+        for i in range(game.players)
+    ]
+    assume(np.all((np.array(curvature) > 0.1) | (np.abs(end) == 1)))
+    np.testing.assert_allclose(end, destination, atol=0.02)
+
+
+@given(strategies.datasets(2), strategies.policies(2))
+def test_twin_peaks_destination_is_fixed_by_two_moments(dataset, start):
+    first, second = dataset.mean(axis=0), (dataset**2).mean(axis=0)
+    expected = np.clip(5 * first[::-1] / (2 + 8 * second[::-1]), -1, 1)
+    np.testing.assert_allclose(g.brud_destination(g.twin_peaks(), dataset, start), expected, atol=1e-9)
+
+
+@given(strategies.datasets(2), strategies.policies(2))
+def test_sign_agreement_ends_in_the_corner_of_the_other_players_means(dataset, start):
+    mean = dataset.mean(axis=0)
+    assume(np.all(np.abs(mean) > 1e-3))
+    destination = g.brud_destination(g.sign_agreement(), dataset, start)
+    np.testing.assert_array_equal(destination, np.sign(mean[::-1]))
+    end = learn(g.sign_agreement(), dataset, start, update="brud", steps=3, step_size=1000).policies[-1]
+    np.testing.assert_array_equal(end, destination)
+    worst = g.sign_agreement().reward(destination) == -1
+    assert worst == (mean[0] * mean[1] < 0)
+
+
+def test_a_player_at_rest_stays_and_a_flat_reward_moves_nobody():
+    flat = g.PolynomialGame(np.ones((1, 1)))
+    assert g.brud_destination(flat, [[0.5, 0.5]], [0.3, -0.2]).tolist() == [0.3, -0.2]
+    valley = g.PolynomialGame([[0], [0], [1]])  # x^2: at rest at 0, else to the nearer edge; Y never moves
+    destinations = g.brud_destination(valley, [[0.0, 0.0]], [[0, 0.5], [0.1, 0.5], [-0.1, 0.5]])
+    assert destinations.tolist() == [[0, 0.5], [1, 0.5], [-1, 0.5]]
+
+
+@pytest.mark.parametrize("covariance", [[[0.3, 0], [0, 0.3]], [[0.3, 0.2], [0.2, 0.4]], [[0.5, -0.4], [-0.4, 0.5]]])
+@pytest.mark.parametrize("bandwidth", [0.4, 1.0])
+def test_gaussian_shrinkage_within_monte_carlo_error(covariance, bandwidth):
+    mean, policy = np.array([0.2, -0.3]), np.array([0.5, 0.4])
+    data = datasets.gaussian(mean, covariance, size=400_000, seed=0)
+    weights = np.exp(-((data - policy) ** 2).sum(axis=1) / (2 * bandwidth**2))
+    estimate = weights @ data / weights.sum()
+    # Standard error of a ratio of means, by the delta method.
+    error = np.sqrt((weights**2) @ (data - estimate) ** 2) / weights.sum()
+    expected = g.gaussian_shrinkage(mean, covariance, bandwidth, policy)
+    assert np.all(np.abs(estimate - expected) < 4 * error)
+    update = g.replayed_gradient(g.sign_agreement(), policy, data, weights / weights.sum())
+    np.testing.assert_allclose(update, estimate[::-1])
+
+
+@given(st.floats(0.05, 2), st.floats(0.05, 2), strategies.policies(2), strategies.policies(2))
+def test_pjap_interpolates_between_the_true_gradient_and_brud(spread, bandwidth, mean, policy):
+    kappa = g.shrinkage_factor(spread, bandwidth)
+    drawn = g.gaussian_shrinkage(mean, spread**2 * np.eye(2), bandwidth, policy)
+    np.testing.assert_allclose(drawn[::-1], kappa * policy[::-1] + (1 - kappa) * mean[::-1], atol=1e-9)
+
+
+def test_shrinkage_agrees_with_the_textbook_form():
+    mean, covariance, h, policy = np.array([0.1, 0.2]), np.array([[0.3, 0.1], [0.1, 0.2]]), 0.7, np.array([-0.4, 0.6])
+    precision = np.linalg.inv(covariance) + np.eye(2) / h**2
+    expected = np.linalg.inv(precision) @ (np.linalg.inv(covariance) @ mean + policy / h**2)
+    np.testing.assert_allclose(g.gaussian_shrinkage(mean, covariance, h, policy), expected)
+
+
+@given(st.data())
+def test_jacobian_agrees_with_finite_differences(data):
+    game = data.draw(strategies.games())
+    policy = 0.9 * data.draw(strategies.policies(game.players)) + 0.0031  # off the recorded actions, where it kinks
+    dataset = data.draw(strategies.datasets(game.players))
+    steepness, exponent = data.draw(st.floats(0, 3)), data.draw(st.floats(0.2, 1.5))
+    settings = {"steepness": steepness, "exponent": exponent, "floor": 1e-9}
+    assume(np.all(np.abs(dataset - policy) > 1e-4))
+    step = 1e-6 * np.eye(game.players)
+    columns = [
+        (
+            g.pjap_gradient(game, policy + e, dataset, **settings)
+            - g.pjap_gradient(game, policy - e, dataset, **settings)
+        )
+        / 2e-6
+        for e in step
+    ]
+    scale = 1 + np.abs(game.coefficients).sum()
+    actual = g.pjap_jacobian(game, policy, dataset, **settings)
+    np.testing.assert_allclose(actual, np.array(columns).T, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize(("steepness", "expected"), [(1.0, -3.1), (2.0, -0.30), (2.25, 0.27), (4.0, 2.3)])
+def test_twin_peaks_bifurcation(steepness, expected):
+    """The leading eigenvalue at the miscoordinated point, for uniform data on the square."""
+    actual = g.leading_eigenvalue(g.twin_peaks(), [0, 0], strategies.grid(300), steepness=steepness)
+    assert actual == pytest.approx(expected, abs=0.05)
+
+
+def test_critical_steepness_separates_stuck_from_free():
+    grid = strategies.grid(60)
+    critical = g.critical_steepness(g.twin_peaks(), [0, 0], grid)
+    assert critical == pytest.approx(2.13, abs=0.03)
+    ends = [
+        learn(g.twin_peaks(), grid, [0.05, 0.02], update="pjap", steps=1500, steepness=critical * factor).rewards[-1]
+        for factor in (0.9, 1.1)
+    ]
+    assert ends[0] == pytest.approx(0, abs=1e-3)
+    assert ends[1] > 0.05
+
+
+def test_critical_steepness_at_its_limits():
+    grid = strategies.grid(20)
+    assert g.critical_steepness(g.PolynomialGame([[0, 0], [0, 0], [1, 0]]), [0, 0], grid) == 0
+    with pytest.raises(ValueError, match="no steepness up to 5"):
+        g.critical_steepness(g.no_interaction(), [0.5, 0.5], grid, most=5.0)
+
+
+@given(st.integers(0, 10_000))
+def test_recoupling(seed):
+    """Centred data: the flow is kappa times the true one, and every start off the line x = -y reaches a maximum."""
+    start = np.random.default_rng(seed).uniform(-1, 1, 2)
+    assume(abs(start.sum()) > 0.05)
+    policy, kappa = start, g.shrinkage_factor(0.5, 0.5)
+    for _ in range(300):
+        drawn = g.gaussian_shrinkage([0, 0], 0.25 * np.eye(2), 0.5, policy)
+        np.testing.assert_allclose(drawn[::-1], kappa * g.true_gradient(g.sign_agreement(), policy), atol=1e-12)
+        policy = np.clip(policy + 0.1 * drawn[::-1], -1, 1)
+    assert g.sign_agreement().reward(policy) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: g.gaussian_shrinkage([0, 0], [[1, 0], [0, 0]], 1, [0, 0]), "positive definite"),
+        (lambda: g.gaussian_shrinkage([0, 0], [[1]], 1, [0, 0]), r"expected \(2, 2\)"),
+        (lambda: g.gaussian_shrinkage([0, 0], np.eye(2), 0, [0, 0]), "bandwidth is 0"),
+        (lambda: g.shrinkage_factor(-1, 1), "standard_deviation is -1"),
+        (lambda: g.shrinkage_factor(1, 0), "bandwidth is 0"),
+        (lambda: g.pjap_jacobian(g.twin_peaks(), [[0, 0]], [[1, 1]]), "one joint policy"),
+        (lambda: g.brud_destination(g.twin_peaks(), [], [0, 0]), "dataset has shape"),
+        (lambda: g.averaged_polynomial(g.twin_peaks(), 5, [[0, 0]]), "player is 5"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,90 @@
+"""Run the chapters and write the reference notebooks that the tests re-run and compare.
+
+    python tools/reference_notebooks.py                 all chapters
+    python tools/reference_notebooks.py 04 06           those whose names start so
+
+A reference notebook is a chapter's own cells with their text outputs; images and films are stripped.
+It is generated, never edited: change the chapter and run this again.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import yaml
+from nbclient import NotebookClient
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "book"
+"""Beside the chapters, so that a cell finds the results it reads whether a reader, a build or a test runs it."""
+
+COMPARED = "nbval-check-output"
+"""The tag of a cell whose output is compared."""
+
+
+def chapters() -> list[Path]:
+    """The pages of the table of contents that hold code cells, in order."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    names = [toc["root"]] + [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    pages = [ROOT / f"{name}.md" for name in names]
+    return [page for page in pages if "{code-cell}" in page.read_text()]
+
+
+def read(chapter: Path) -> Any:
+    """The chapter as a notebook without outputs; the cells' ids are their places, so that nothing is random."""
+    notebook = jupytext.read(chapter)
+    for place, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{place}"
+    return notebook
+
+
+def execute(notebook: Any) -> Any:
+    """The notebook with the text outputs of its cells.
+
+    Raises:
+        ValueError: If a cell to be compared shows an image or a film: those differ from machine to machine.
+    """
+    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(ROOT / "book")}}).execute()
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.metadata.pop("execution", None)
+        whole = len(cell.outputs)
+        cell.outputs = [output for output in cell.outputs if not _is_picture(output)]
+        if len(cell.outputs) < whole and COMPARED in cell.metadata.get("tags", []):
+            raise ValueError(f"a cell with the tag {COMPARED} shows a picture, expected text alone:\n{cell.source}")
+    notebook.metadata.pop("jupytext", None)
+    notebook.metadata["language_info"] = {"name": "python"}
+    return notebook
+
+
+def _is_picture(output: Any) -> bool:
+    kinds = output.get("data", {})
+    return any(kind.startswith("image/") for kind in kinds) or "<video" in kinds.get("text/html", "")
+
+
+def write(notebook: Any, target: Path) -> None:
+    """Write the whole notebook or nothing."""
+    unfinished = target.with_suffix(".unfinished")
+    unfinished.write_text(nbformat.writes(notebook, version=4) + "\n")  # type: ignore[no-untyped-call]
+    os.replace(unfinished, target)
+
+
+def main(prefixes: list[str]) -> None:
+    """Write the reference notebooks of the chapters whose names start with one of the prefixes."""
+    wanted = [page for page in chapters() if not prefixes or page.name.startswith(tuple(prefixes))]
+    for page in tqdm(wanted, desc="reference notebooks", unit="chapter"):
+        write(execute(read(page)), NOTEBOOKS / f"{page.stem}.ipynb")
+    if not prefixes:
+        kept = {page.stem for page in wanted}
+        for notebook in NOTEBOOKS.glob("*.ipynb"):
+            if notebook.stem not in kept:
+                notebook.unlink()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
