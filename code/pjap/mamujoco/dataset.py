@@ -1,0 +1,478 @@
+"""Datasets of behaviour teams, as flashbax Vaults with OG-MARL's keys and shapes.
+
+A Vault holds, with a leading axis of length one, `observations` (1, T, N, O), `actions` (1, T, N, A), `rewards`,
+`terminals` and `truncations` (1, T, N), and `infos/state` (1, T, S), all float32. Row t is the observation *before*
+action t, and the reward and flags after it; an episode's last observation is not stored. OG-MARL's own Vaults load by
+`read_vault`; ours load in OG-MARL.
+"""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pjap.mamujoco.behaviour import Team, act, describe_returns, load_team, require_writable
+from pjap.mamujoco.environment import Environment, find_scenario, make_library_environment, read_layout
+from pjap.mamujoco.networks import Layers
+
+Floats = NDArray[np.float32]
+
+DEFAULT_FOLDER = Path("vaults")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Transitions in the order in which they were made, one episode after the other.
+
+    Attributes:
+        scenario: the task that they are of.
+        observations: (T, N, O) before the action.
+        actions: (T, N, A), OG-MARL's may lie outside [-1, 1].
+        rewards: (T,) shared by the agents.
+        terminals: (T,) 1 where the episode ended for good.
+        truncations: (T,) 1 where it was cut off.
+        state: (T, S) before the action.
+    """
+
+    scenario: str
+    observations: Floats
+    actions: Floats
+    rewards: Floats
+    terminals: Floats
+    truncations: Floats
+    state: Floats
+
+
+@dataclass(frozen=True)
+class MixtureSettings:
+    """What a dataset is made of.
+
+    Attributes:
+        sources: the behaviours, in order. "TEAM" is a whole team; "TEAM+TEAM" takes the first agent from the first
+            team and the second agent from the second. A team is the name of a shipped one or the path of an `.npz`.
+        transitions: how many of each source.
+        noise: standard deviation of the Gaussian added to actions, which are then clipped to [-1, 1].
+        copies: environment copies stepped at once; must divide `transitions`.
+        seed: of reset states and noise.
+    """
+
+    sources: tuple[str, ...]
+    transitions: int = 250_000
+    noise: float = 0.2
+    copies: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("a dataset needs at least one source, such as '2halfcheetah-good-0'")
+        if self.copies < 1 or self.transitions < 1 or self.transitions % self.copies:
+            raise ValueError(
+                f"transitions must be a positive multiple of copies, got {self.transitions} and {self.copies}"
+            )
+        if not self.noise >= 0:
+            raise ValueError(f"noise must be at least 0, got {self.noise}")
+
+
+MIXTURES: dict[str, tuple[str, ...]] = {
+    "one-team": ("2halfcheetah-good-0",),
+    "good": tuple(f"2halfcheetah-good-{seed}" for seed in range(4)),
+    "good-medium": tuple(f"2halfcheetah-{kind}-{seed}" for seed in range(2) for kind in ("good", "medium")),
+}
+
+
+def find_mixture(name: str) -> tuple[str, ...]:
+    """Look the sources of a named mixture up.
+
+    Raises:
+        ValueError: if there is no such mixture.
+    """
+    if name not in MIXTURES:
+        raise ValueError(f"unknown mixture {name!r}: choose one of {', '.join(MIXTURES)}, or name the sources")
+    return MIXTURES[name]
+
+
+def load_source(source: str) -> tuple[str, list[Layers]]:
+    """Load the policies of one source, see `MixtureSettings.sources`.
+
+    Returns:
+        The scenario, and N policies.
+
+    Raises:
+        ValueError: if a team is missing, the teams are of different scenarios, or too few or many are named.
+    """
+    teams: list[Team] = [load_team(name) for name in source.split("+")]
+    scenarios = {team.scenario for team in teams}
+    if len(scenarios) > 1:
+        raise ValueError(f"source {source!r} crosses teams of different scenarios: {', '.join(sorted(scenarios))}")
+    agents = len(teams[0].policies)
+    if len(teams) not in (1, agents):
+        raise ValueError(f"source {source!r} names {len(teams)} teams: name one, or one for each of {agents} agents")
+    members = teams * agents if len(teams) == 1 else teams
+    return teams[0].scenario, [team.policies[agent] for agent, team in enumerate(members)]
+
+
+def roll_out(
+    policies: list[Layers], scenario: str, settings: MixtureSettings, seed: Sequence[int], bar: Any = None
+) -> Dataset:
+    """Run a team with action noise.
+
+    The copies' transitions follow one another, copy by copy; where a copy's last episode is unfinished, its last
+    transition is marked as truncated, so that nothing joins two copies.
+
+    Args:
+        policies: one for each agent.
+        scenario: which task.
+        settings: transitions, noise and copies.
+        seed: of reset states and noise.
+        bar: a progress bar to update.
+
+    Returns:
+        `settings.transitions` transitions.
+    """
+    environment = Environment(scenario, settings.copies, seed)
+    rng = np.random.default_rng(seed)
+    steps = []
+    for _ in range(settings.transitions // settings.copies):
+        observations, state = environment.observations.astype(np.float32), environment.state.astype(np.float32)
+        actions = np.asarray(act(policies, observations))
+        actions = actions + settings.noise * rng.standard_normal(actions.shape, np.float32)
+        actions = actions.clip(-1, 1)
+        rewards, terminals, truncations = environment.step(actions)
+        environment.reset(terminals | truncations)
+        steps.append((observations, actions, rewards, terminals, truncations, state))
+        if bar is not None:
+            bar.update(settings.copies)
+    columns = [np.stack(column, axis=1, dtype=np.float32) for column in zip(*steps, strict=True)]
+    last_terminals, last_truncations = columns[3][:, -1], columns[4][:, -1]
+    last_truncations[:] = np.maximum(last_truncations, 1 - last_terminals)
+    return Dataset(scenario, *(column.reshape(-1, *column.shape[2:]) for column in columns))
+
+
+def join(datasets: Sequence[Dataset]) -> Dataset:
+    """Put datasets of one scenario one after the other.
+
+    Raises:
+        ValueError: if they are of different scenarios.
+    """
+    scenarios = sorted({dataset.scenario for dataset in datasets})
+    if len(scenarios) != 1:
+        raise ValueError(f"the sources are of different scenarios: {', '.join(scenarios)}")
+    names = [field.name for field in fields(Dataset)][1:]
+    return Dataset(scenarios[0], *(np.concatenate([getattr(each, name) for each in datasets]) for name in names))
+
+
+def make_dataset(settings: MixtureSettings) -> Dataset:
+    """Roll every source of a mixture out, with a progress bar.
+
+    Raises:
+        ValueError: if a team is missing, or the sources are of different scenarios.
+    """
+    sources = [load_source(source) for source in settings.sources]
+    scenarios = sorted({scenario for scenario, _ in sources})
+    if len(scenarios) != 1:
+        raise ValueError(f"the sources are of different scenarios: {', '.join(scenarios)}")
+    total = settings.transitions * len(sources)
+    with tqdm(total=total, unit=" transitions", unit_scale=True, mininterval=1) as bar:
+        return join(
+            [
+                roll_out(policies, scenario, settings, (settings.seed, number), bar)
+                for number, (scenario, policies) in enumerate(sources)
+            ]
+        )
+
+
+# Vaults
+
+
+def to_experience(dataset: Dataset) -> dict[str, Any]:
+    """Arrange a dataset as OG-MARL does: a leading axis of one, rewards and flags repeated for each agent."""
+    agents = dataset.actions.shape[1]
+    each = {name: np.repeat(getattr(dataset, name)[:, None], agents, 1) for name in ("rewards", *FLAGS)}
+    flat = {"observations": dataset.observations, "actions": dataset.actions, **each}
+    return {name: leaf[None] for name, leaf in flat.items()} | {"infos": {"state": dataset.state[None]}}
+
+
+FLAGS = ("terminals", "truncations")
+
+
+def write_vault(dataset: Dataset, name: str, folder: Path, about: dict[str, Any]) -> Path:
+    """Write a dataset to `folder/mamujoco/{scenario}.vlt/{name}`, OG-MARL's place for it.
+
+    The Vault is written under another name and renamed when it is whole.
+
+    Args:
+        dataset: what to write.
+        name: the Vault's own folder.
+        folder: where the Vaults are.
+        about: further entries for the Vault's metadata; anything that JSON holds.
+
+    Returns:
+        The Vault's path.
+
+    Raises:
+        ValueError: if such a Vault exists already.
+        OSError: if the folder cannot be written to.
+    """
+    path = vault_path(dataset.scenario, name, folder)
+    partial = path.with_name(f".{name}.partial-{os.getpid()}")
+    metadata = {"scenario": dataset.scenario, "transitions": len(dataset.rewards), "pjap": version("pjap"), **about}
+    try:
+        # Vault.write starts an event loop of its own, which a notebook's thread does not allow.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(_write_experience, to_experience(dataset), partial, metadata).result()
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return path
+
+
+def vault_path(scenario: str, name: str, folder: Path) -> Path:
+    """Where a new Vault goes.
+
+    Raises:
+        ValueError: if there is one already.
+        OSError: if the folder cannot be written to.
+    """
+    path = folder.absolute() / "mamujoco" / f"{scenario}.vlt" / name
+    if path.exists():
+        raise ValueError(f"{path} exists already: delete it, or choose another name or folder")
+    require_writable(path.parent)
+    return path
+
+
+def _write_experience(experience: dict[str, Any], path: Path, metadata: dict[str, Any]) -> None:
+    """Write with flashbax's own Vault, which takes seconds to import, hence here."""
+    import jax
+    from flashbax.buffers.trajectory_buffer import TrajectoryBufferState
+    from flashbax.vault import Vault
+
+    transitions = experience["rewards"].shape[1]
+    buffer = TrajectoryBufferState(experience=experience, current_index=np.array(transitions), is_full=np.array(False))
+    with contextlib.redirect_stdout(io.StringIO()):
+        vault = Vault(
+            path.parent.name, jax.eval_shape(lambda: experience), str(path.parents[1]), path.name, None, metadata
+        )
+        vault.write(buffer, source_interval=(0, transitions))
+
+
+def read_vault(path: Path | str, scenario: str | None = None) -> Dataset:
+    """Read and validate a Vault.
+
+    Args:
+        path: the Vault's own folder, the one that holds `metadata.json`.
+        scenario: what it has to be of. Without it, what its metadata or, as in OG-MARL, its place says.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        ValueError: if there is no Vault; if it is empty, half-written, truncated or damaged; if an array is missing,
+            has another shape than the scenario's, holds NaN, infinity or anything but 0 and 1 for a flag; if agents'
+            rewards differ; or if it is of another scenario.
+    """
+    path = Path(path).absolute()
+    metadata = read_metadata(path)
+    found = metadata.get("scenario", path.parent.name.removesuffix(".vlt"))
+    if scenario is not None and "scenario" in metadata and found != scenario:
+        raise ValueError(f"{path} holds {found} data, but {scenario} was asked for")
+    scenario = scenario or found
+    try:
+        find_scenario(scenario)
+    except ValueError as error:
+        raise ValueError(f"{path} does not say which scenario it is of: name it. ({error})") from None
+    experience = _read_experience(path)
+    check_experience(experience, scenario, path, metadata.get("transitions"))
+    flat = {name: np.asarray(experience[name][0], np.float32) for name in ("observations", "actions")}
+    shared = {name: np.asarray(experience[name][0, :, 0], np.float32) for name in ("rewards", *FLAGS)}
+    return Dataset(scenario, **flat, **shared, state=np.asarray(experience["infos"]["state"][0], np.float32))
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Read a Vault's `metadata.json`.
+
+    Raises:
+        ValueError: if there is none, or it cannot be read.
+    """
+    if not path.is_dir():
+        raise ValueError(f"there is no Vault at {path}: give the folder that holds metadata.json")
+    try:
+        metadata: dict[str, Any] = json.loads((path / "metadata.json").read_text())
+    except FileNotFoundError:
+        inside = sorted(child.name for child in path.iterdir() if (child / "metadata.json").exists())
+        hint = f"it holds the Vaults {', '.join(inside)}" if inside else "it is not a Vault, or a half-written one"
+        raise ValueError(f"{path} has no metadata.json: {hint}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}/metadata.json is damaged ({error}): make or download the Vault again") from None
+    return metadata
+
+
+def _read_experience(path: Path) -> dict[str, Any]:
+    """Read with flashbax's own Vault, as NumPy arrays."""
+    import jax
+    from flashbax.vault import Vault
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            vault = Vault(path.parent.name, rel_dir=str(path.parents[1]), vault_uid=path.name)
+        if vault.vault_index == 0:
+            raise ValueError("it is empty")
+        experience: dict[str, Any] = jax.tree.map(np.asarray, vault.read().experience)
+    except (ValueError, KeyError, AssertionError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{path} cannot be read: {reason[:300]}. A Vault that is half-written or damaged has to be made again"
+        ) from None
+    return experience
+
+
+def check_experience(experience: dict[str, Any], scenario: str, path: Path, transitions: int | None) -> None:
+    """Check what a Vault holds.
+
+    Args:
+        experience: arrays by OG-MARL's keys.
+        scenario: whose shapes it must have.
+        path: for messages.
+        transitions: how many there must be, if that is known.
+
+    Raises:
+        ValueError: see `read_vault`.
+    """
+    layout = read_layout(make_library_environment(scenario))
+    N = layout.agents
+    trailing = {
+        "observations": (N, layout.observation_size),
+        "actions": (N, layout.action_size),
+        "rewards": (N,),
+        "terminals": (N,),
+        "truncations": (N,),
+        "state": (layout.state_size,),
+    }
+    arrays = {**experience, **experience.get("infos", {})}
+    missing = [name for name in trailing if name not in arrays]
+    if missing:
+        raise ValueError(f"{path} has no {', '.join(missing)}: it has {', '.join(sorted(arrays))}")
+    T = arrays["rewards"].shape[1] if transitions is None else transitions
+    if not T:
+        raise ValueError(f"{path} is empty")
+    for name, shape in trailing.items():
+        array = arrays[name]
+        if array.ndim == len(shape) + 2 and array.shape[1] < T and array.shape[2:] == shape:
+            raise ValueError(f"{path} is truncated: {name} holds {array.shape[1]} transitions of {T}")
+        if array.shape != (1, T, *shape):
+            raise ValueError(f"{path}: {name} has shape {array.shape}, but {scenario} needs {(1, T, *shape)}")
+        wrong = ~np.isfinite(array).reshape(T, -1).all(axis=1)
+        if wrong.any():
+            raise ValueError(
+                f"{path}: {name} holds NaN or infinity in {wrong.sum()} of {T} transitions, "
+                f"first in number {wrong.argmax()}"
+            )
+    for name in FLAGS:
+        if not np.isin(arrays[name], (0, 1)).all():
+            raise ValueError(f"{path}: {name} holds other values than 0 and 1")
+    for name in ("rewards", *FLAGS):
+        if (arrays[name] != arrays[name][..., :1]).any():
+            raise ValueError(f"{path}: {name} differ between the agents, but they must be shared")
+    # Storage that was never written reads as zeros; a robot is never at rest in exactly the zero pose.
+    blank = ~(arrays["state"][0].any(axis=1) | arrays["actions"][0].reshape(T, -1).any(axis=1))
+    if blank.any():
+        raise ValueError(
+            f"{path} is half-written: {blank.sum()} of {T} transitions are blank, first number {blank.argmax()}"
+        )
+
+
+# Description
+
+
+def episode_returns(dataset: Dataset) -> NDArray[np.float64]:
+    """Sum the rewards of every finished episode.
+
+    Returns:
+        (episodes,) returns; transitions after the last end belong to none.
+    """
+    ends = np.flatnonzero(np.maximum(dataset.terminals, dataset.truncations))
+    totals = np.cumsum(dataset.rewards, dtype=np.float64)[ends]
+    return np.diff(totals, prepend=0.0)
+
+
+def joint_action_coverage(
+    actions: Floats, seed: int = 0, samples: int = 1000, reference: int = 5000
+) -> dict[str, float]:
+    """Compare the data's joint actions with recombined ones: each agent's action from another transition.
+
+    Recombined joint actions have the data's marginals but not its joint structure. How far they are from the data
+    tells how much of the joint action space that independent learners can wander into has been seen. The distance is
+    PJAP's: the mean absolute difference.
+
+    Args:
+        actions: (T, N, A).
+        seed: of the subsamples.
+        samples: joint actions to compare.
+        reference: joint actions of the data to search for the nearest one.
+
+    Returns:
+        `seen_distance` and `recombined_distance`, the median distance of a held-out and of a recombined joint action
+        to the nearest one of the data; `coverage`, the share of recombined ones that are no farther than 95 % of
+        the held-out ones: 0.95 if agents act independently of one another, less the more structure there is.
+    """
+    rng = np.random.default_rng(seed)
+    T, N = actions.shape[:2]
+    chosen = rng.permutation(T)[: samples + reference]
+    held_out, data = chosen[: len(chosen) // 6], actions[chosen[len(chosen) // 6 :]].reshape(-1, actions[0].size)
+    mixed = np.stack([actions[rng.integers(T, size=samples), agent] for agent in range(N)], axis=1)
+
+    def distances(queries: Floats) -> NDArray[Any]:
+        return np.array([np.abs(data - query).mean(axis=1).min() for query in queries.reshape(len(queries), -1)])
+
+    seen, recombined = distances(actions[held_out]), distances(mixed)
+    return {
+        "seen_distance": float(np.median(seen)),
+        "recombined_distance": float(np.median(recombined)),
+        "coverage": float((recombined <= np.quantile(seen, 0.95)).mean()),
+    }
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """Summarise a dataset: shapes, episodes, returns, actions, joint-action coverage.
+
+    Returns:
+        Numbers, strings, lists and dicts that JSON can hold.
+    """
+    returns, actions = episode_returns(dataset), dataset.actions
+    return {
+        "scenario": dataset.scenario,
+        "shapes": {field.name: list(getattr(dataset, field.name).shape) for field in fields(Dataset)[1:]},
+        "episodes": len(returns),
+        "terminals": int(dataset.terminals.sum()),
+        "truncations": int(dataset.truncations.sum()),
+        "returns": describe_returns(returns) if len(returns) else None,
+        "action_mean": actions.mean(axis=0, dtype=np.float64).round(4).tolist(),
+        "action_std": actions.std(axis=0, dtype=np.float64).round(4).tolist(),
+        "actions_at_bound": round(float((np.abs(actions) >= 1).mean()), 4),
+        "actions_outside": round(float((np.abs(actions) > 1).mean()), 4),
+        "joint_actions": {name: round(value, 4) for name, value in joint_action_coverage(actions).items()},
+    }
+
+
+def make_vault(name: str, settings: MixtureSettings, folder: Path = DEFAULT_FOLDER) -> Path:
+    """Make a mixture and write it as a Vault, with its settings in the Vault's metadata.
+
+    Raises:
+        ValueError: if a team is missing, or the Vault exists; before anything is rolled out.
+        OSError: if the folder cannot be written to.
+    """
+    scenario, _ = load_source(settings.sources[0])
+    vault_path(scenario, name, folder)
+    about = {**asdict(settings), "sources": list(settings.sources)}
+    about["transitions_of_each_source"] = about.pop("transitions")
+    return write_vault(make_dataset(settings), name, folder, about)
