@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -59,23 +59,22 @@ class MixtureSettings:
     """What a dataset is made of.
 
     Attributes:
-        sources: the behaviours, in order. "TEAM" is a whole team; "TEAM+TEAM" takes the first agent from the first
-            team and the second agent from the second. A team is the name of a shipped one or the path of an `.npz`.
+        sources: the behaviours, in order; none means those of the mixture of this name. "TEAM" is a whole team;
+            "TEAM+TEAM" takes the first agent from the first team and the second agent from the second. A team is the
+            name of a shipped one or the path of an `.npz`.
         transitions: how many of each source.
         noise: standard deviation of the Gaussian added to actions, which are then clipped to [-1, 1].
         copies: environment copies stepped at once; must divide `transitions`.
         seed: of reset states and noise.
     """
 
-    sources: tuple[str, ...]
+    sources: tuple[str, ...] = ()
     transitions: int = 250_000
     noise: float = 0.2
     copies: int = 50
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.sources:
-            raise ValueError("a dataset needs at least one source, such as '2halfcheetah-good-0'")
         if self.copies < 1 or self.transitions < 1 or self.transitions % self.copies:
             raise ValueError(
                 f"transitions must be a positive multiple of copies, got {self.transitions} and {self.copies}"
@@ -91,15 +90,19 @@ MIXTURES: dict[str, tuple[str, ...]] = {
 }
 
 
-def find_mixture(name: str) -> tuple[str, ...]:
-    """Look the sources of a named mixture up.
+def fill_in_sources(name: str, settings: MixtureSettings) -> MixtureSettings:
+    """Give settings without sources those of the mixture of this name.
 
     Raises:
         ValueError: if there is no such mixture.
     """
+    if settings.sources:
+        return settings
     if name not in MIXTURES:
-        raise ValueError(f"unknown mixture {name!r}: choose one of {', '.join(MIXTURES)}, or name the sources")
-    return MIXTURES[name]
+        raise ValueError(
+            f"unknown mixture {name!r}: choose one of {', '.join(MIXTURES)}, or say which teams are its sources"
+        )
+    return replace(settings, sources=MIXTURES[name])
 
 
 def load_source(source: str) -> tuple[str, list[Layers]]:
@@ -467,10 +470,19 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 def make_vault(name: str, settings: MixtureSettings, folder: Path = DEFAULT_FOLDER) -> Path:
     """Make a mixture and write it as a Vault, with its settings in the Vault's metadata.
 
+    Args:
+        name: of the Vault, and of the mixture if the settings name no sources.
+        settings: see there.
+        folder: where the Vaults are.
+
+    Returns:
+        The Vault's path, see `write_vault`.
+
     Raises:
-        ValueError: if a team is missing, or the Vault exists; before anything is rolled out.
-        OSError: if the folder cannot be written to.
+        ValueError: if a mixture or team is unknown, or the Vault exists; before anything is rolled out.
+        OSError: if the folder cannot be written to; before anything is rolled out.
     """
+    settings = fill_in_sources(name, settings)
     scenario, _ = load_source(settings.sources[0])
     vault_path(scenario, name, folder)
     about = {**asdict(settings), "sources": list(settings.sources)}
