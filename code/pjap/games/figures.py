@@ -7,7 +7,7 @@ One colour for each update throughout the book, from the palette of Okabe and It
 import base64
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -233,7 +233,7 @@ class Video:
         '<video class="pja'
     """
 
-    mp4: bytes
+    mp4: bytes = field(repr=False)  # a notebook stores the repr beside the film: keep it short
     description: str
 
     def _repr_html_(self) -> str:
