@@ -107,7 +107,8 @@ def sampling_probabilities(priorities: Array, *, exponent: float = 1.0) -> Array
     xp, (priorities,) = _as_arrays(priorities=priorities)
     _check_setting("exponent", exponent, low=0.0, low_included=True)
     _check_items("priorities", priorities)
-    weights = priorities**exponent
+    # Relative to the largest, so that tiny floors and large exponents do not underflow to 0 / 0.
+    weights = (priorities / xp.max(priorities, axis=-1, keepdims=True)) ** exponent
     return weights / xp.sum(weights, axis=-1, keepdims=True)
 
 
@@ -131,6 +132,7 @@ def effective_sample_size(weights: Array) -> Array:
     """
     xp, (weights,) = _as_arrays(weights=weights)
     _check_items("weights", weights)
+    weights = weights / xp.max(weights, axis=-1, keepdims=True)  # their squares could underflow
     return xp.sum(weights, axis=-1) ** 2 / xp.sum(weights**2, axis=-1)
 
 
@@ -169,19 +171,19 @@ def steepness_for_effective_sample_size(
 
     def remaining(steepness: float) -> float:
         priorities = proximal_priorities(distances, steepness=steepness, floor=floor)
-        return float(effective_sample_size(priorities**exponent))
+        return float(effective_sample_size(sampling_probabilities(priorities, exponent=exponent)))
 
     if remaining(0.0) <= target:
         return 0.0
     grid = np.geomspace(1e-3, 1e4, 400)
-    below = [steepness for steepness in grid if remaining(steepness) <= target]
-    if not below:
+    below = next((steepness for steepness in grid if remaining(steepness) <= target), None)
+    if below is None:
         least = min(remaining(steepness) for steepness in grid)
         raise ValueError(
             f"target is {target}, but no steepness leaves less than {least:.1f} effective samples of these "
             f"{distances.size}. Raise target, or lower floor (now {floor})."
         )
-    low, high = 0.0, float(below[0])
+    low, high = 0.0, float(below)
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (low, middle) if remaining(middle) <= target else (middle, high)
