@@ -109,3 +109,107 @@ def update_targets(targets: Any, online: Any, rate: float) -> Any:
         rate: in (0, 1]; 1 copies.
     """
     return jax.tree.map(lambda target, new: target + rate * (new - target), targets, online)
+
+
+def value_joint_actions(critic: Layers, state: jax.Array, joint_actions: jax.Array) -> jax.Array:
+    """Value several joint actions in each state.
+
+    The same numbers as `apply_critic`, but the first layer meets each state once, however many joint actions it has.
+
+    Args:
+        critic: one critic.
+        state: (..., S).
+        joint_actions: (..., M, N A).
+
+    Returns:
+        (..., M) values.
+    """
+    first, *rest = critic
+    from_state = state @ first["weight"][: state.shape[-1]] + first["bias"]
+    hidden = jax.nn.relu(from_state[..., None, :] + joint_actions @ first["weight"][state.shape[-1] :])
+    return apply_mlp(rest, hidden)[..., 0]
+
+
+Recurrent = dict[str, dict[str, jax.Array]]
+
+
+def init_recurrent_policy(
+    key: jax.Array, agents: int, observation_size: int, action_size: int, width: int, memory_size: int
+) -> Recurrent:
+    """Draw one recurrent policy that all agents share and that is told which agent it is.
+
+    A linear layer, a gated recurrent unit (GRU) and a linear layer. The unit is the variant that resets the memory
+    *after* its matrix product (as PyTorch and cuDNN do), so that a time step is one product.
+
+    Returns:
+        `input` (N + O, width), `unit` (width, 3 H), `memory` (H, 3 H) and `output` (H, A), each with its bias.
+    """
+    sizes = {
+        "input": (agents + observation_size, width),
+        "unit": (width, 3 * memory_size),
+        "memory": (memory_size, 3 * memory_size),
+        "output": (memory_size, action_size),
+    }
+    keys = jax.random.split(key, len(sizes))
+    return {name: init_mlp(part, size)[0] for part, (name, size) in zip(keys, sizes.items(), strict=True)}
+
+
+def step_recurrent(policy: Recurrent, observations: jax.Array, memory: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Act for one time step.
+
+    Args:
+        policy: what `init_recurrent_policy` returns.
+        observations: (..., N, O).
+        memory: (..., N, H), zero at the start of an episode.
+
+    Returns:
+        (..., N, A) actions in [-1, 1], and the memory for the next step.
+    """
+    memory = _update_memory(policy, _read(policy, observations), memory)
+    return _write(policy, memory), memory
+
+
+def unroll_recurrent(policy: Recurrent, observations: jax.Array, resets: jax.Array) -> jax.Array:
+    """Act along sequences, from an empty memory.
+
+    Args:
+        policy: what `init_recurrent_policy` returns.
+        observations: (L, B, N, O).
+        resets: (L, B), 1 where the memory is emptied *after* the step, because an episode ended there.
+
+    Returns:
+        (L, B, N, A) actions in [-1, 1].
+    """
+    readings = _read(policy, observations)
+
+    def step(memory: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        reading, reset = now
+        memory = _update_memory(policy, reading, memory)
+        return memory * (1 - reset)[:, None, None], memory
+
+    memory_size = policy["output"]["weight"].shape[0]
+    empty = jnp.zeros((*observations.shape[1:3], memory_size))
+    return _write(policy, jax.lax.scan(step, empty, (readings, resets), unroll=4)[1])
+
+
+def _read(policy: Recurrent, observations: jax.Array) -> jax.Array:
+    """What the recurrent unit gets from the observations of all steps at once: (..., N, O) -> (..., N, 3 H)."""
+    agents, size = observations.shape[-2:]
+    weight = policy["input"]["weight"]
+    # One-hot agent numbers times their rows of the weight are those rows.
+    hidden = jax.nn.relu(observations @ weight[-size:] + weight[:agents] + policy["input"]["bias"])
+    return hidden @ policy["unit"]["weight"] + policy["unit"]["bias"]
+
+
+def _update_memory(policy: Recurrent, reading: jax.Array, memory: jax.Array) -> jax.Array:
+    recalled = memory @ policy["memory"]["weight"] + policy["memory"]["bias"]
+    new_update, new_reset, new_candidate = jnp.split(reading, 3, axis=-1)
+    old_update, old_reset, old_candidate = jnp.split(recalled, 3, axis=-1)
+    update = jax.nn.sigmoid(new_update + old_update)
+    candidate = jnp.tanh(new_candidate + jax.nn.sigmoid(new_reset + old_reset) * old_candidate)
+    return memory + update * (candidate - memory)
+
+
+def _write(policy: Recurrent, memory: jax.Array) -> jax.Array:
+    output = policy["output"]
+    return jnp.tanh(jax.nn.relu(memory) @ output["weight"] + output["bias"])
