@@ -34,6 +34,7 @@ from pjap.mamujoco.environment import Environment, Layout, make_library_environm
 from pjap.mamujoco.networks import Layers, apply_critic, apply_policies, init_critics, init_policies, update_targets
 
 SHIPPED_TEAMS = Path(__file__).parent / "teams"
+FINAL_EPISODES = 50
 
 
 @dataclass(frozen=True)
@@ -421,9 +422,9 @@ def write_teams(run: Run, out: Path, command: str) -> tuple[Path, Path]:
             "versions": {package: version(package) for package in ("jax", "mujoco", "gymnasium-robotics", "numpy")},
             "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             # Other seeds than the ones that chose the snapshot: the best of many evaluations flatters.
-            "evaluation": describe_returns(evaluate(policies, settings.scenario, 50, settings.seed + 1000)),
+            "evaluation": describe_returns(evaluate(policies, settings.scenario, FINAL_EPISODES, settings.seed + 1000)),
             "evaluation_with_noise_0.2": describe_returns(
-                evaluate(policies, settings.scenario, 50, settings.seed + 2000, noise=0.2)
+                evaluate(policies, settings.scenario, FINAL_EPISODES, settings.seed + 2000, noise=0.2)
             ),
             "log": run.log,
         }
