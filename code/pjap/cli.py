@@ -1,23 +1,26 @@
-"""The `pjap` command: train behaviour teams, make and check datasets.
+"""The `pjap` command: train behaviour teams, make and check datasets, run and report the experiment.
 
 Every command is a function; its arguments are the command's options, its docstring is the command's help. A group of
 commands is one more `SubcommandApp` that is registered in `app`.
 """
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from tyro.extras import SubcommandApp
 
-from pjap.mamujoco import behaviour, dataset
+from pjap.mamujoco import behaviour, dataset, experiment
 
 app = SubcommandApp()
 behaviour_commands = app.command(SubcommandApp(), name="behaviour", help="Train the teams that make the data.")
 dataset_commands = app.command(SubcommandApp(), name="dataset", help="Make and check datasets.")
+experiment_commands = app.command(SubcommandApp(), name="experiment", help="Run learners on datasets and compare.")
 
 
 @behaviour_commands.command(name="train")
@@ -36,10 +39,34 @@ def train_behaviour(
         checkpoints: folder for the unfinished run.
     """
     name = f"{settings.scenario}-{settings.seed}"
-    command = " ".join(["pjap", *sys.argv[1:]])
-    for path in behaviour.train(settings, out, checkpoints / f"{name}.npz", command):
+    for path in behaviour.train(settings, out, checkpoints / f"{name}.npz", command_line()):
         returns = behaviour.load_team(path).provenance["evaluation"]
         print(f"{path}: return {returns['mean']:.0f} +- {returns['std']:.0f} in {returns['episodes']} episodes")
+
+
+@behaviour_commands.command(name="film")
+def film_behaviour(
+    source: tyro.conf.Positional[str],
+    out: tyro.conf.Positional[Path],
+    frames: int = 100,
+    seed: int = 0,
+    width: int = 320,
+    height: int = 240,
+) -> None:
+    """Film the beginning of an episode. Without a display, set MUJOCO_GL=egl or MUJOCO_GL=osmesa.
+
+    Args:
+        source: a shipped team, the path of an .npz, or TEAM+TEAM for crossed teams.
+        out: the .mp4 to write; its provenance goes to the .json beside it.
+        frames: one for each environment step.
+        seed: of the reset state.
+        width: in pixels.
+        height: in pixels.
+    """
+    from pjap.mamujoco.film import film_team  # needs imageio-ffmpeg, which nothing else here does
+
+    total = film_team(source, out, frames, seed, width, height, command_line())
+    print(f"{out}: {out.stat().st_size // 1000} kB, return {total:.0f} in {frames} steps")
 
 
 @dataset_commands.command(name="make")
@@ -71,9 +98,51 @@ def check_dataset(path: tyro.conf.Positional[Path], scenario: str | None = None,
     print(to_json(description) if json else to_text(description))
 
 
-def to_json(description: dict[str, Any]) -> str:
+@experiment_commands.command(name="run")
+def run_experiment(
+    sweep: Annotated[experiment.Sweep, tyro.conf.arg(name="")],
+    vaults: Path = dataset.DEFAULT_FOLDER,
+    results: Path = experiment.RESULTS,
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> None:
+    """Train every learner with every variant on every dataset and seed, and write a result file for each.
+
+    Does only what is missing; after Ctrl-C, the same command goes on.
+
+    Args:
+        sweep: what to do.
+        vaults: folder of the Vaults.
+        results: folder of the result files.
+        workers: processes on this machine; a run keeps one core busy.
+        scheduler: address of a Dask scheduler, as in tcp://host:8786; then its workers do the runs.
+    """
+    command = " ".join(["pjap", *sys.argv[1:]])
+    experiment.run_sweep(sweep, vaults, results, workers, scheduler, command)
+
+
+@experiment_commands.command(name="report")
+def report_experiment(results: Path = experiment.RESULTS, json: bool = False) -> None:
+    """Compare the variants of each learner on each dataset with uniform sampling, with 95% intervals.
+
+    Scores are final returns, divided by the mean return of the data.
+
+    Args:
+        results: folder of the result files.
+        json: print JSON.
+    """
+    rows = experiment.report(experiment.read_results(results))
+    print(to_json(rows) if json else experiment.format_report(rows))
+
+
+def command_line() -> str:
+    """How this process was started, for the record."""
+    return shlex.join(["pjap", *sys.argv[1:]])
+
+
+def to_json(description: Any) -> str:
     """Format a description for a script."""
-    return json.dumps(description)
+    return json.dumps(description, default=asdict)
 
 
 def to_text(description: dict[str, Any], indent: str = "") -> str:

@@ -1,0 +1,387 @@
+"""The experiment: learner x sampling x dataset x seed, each run resumable, each result one small file.
+
+A *variant* is written as the command line and the result files have it: the sampling, then any settings that differ
+from the learner's own, as in ``pjap``, ``pjap,steepness=10`` or ``uniform,partners=current``.
+
+A sweep does only what is missing: a run whose result file exists is not repeated, and one that was interrupted goes
+on from its checkpoint to the same result, bit for bit, that it would have had.
+"""
+
+import ast
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from pjap.mamujoco import learner, replay, statistics
+from pjap.mamujoco.behaviour import describe_returns, require_writable, write_atomically
+from pjap.mamujoco.dataset import DEFAULT_FOLDER, MIXTURES, MixtureSettings, episode_returns, make_vault, read_vault
+from pjap.mamujoco.environment import Environment
+from pjap.mamujoco.learner import Settings
+
+RESULTS = Path("runs/experiment")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Attributes:
+        dataset: name of a Vault.
+        learner: "bc", "cql" or "recurrent-cql".
+        variant: see the module's docstring.
+        seed: of networks, batches, noise and evaluation.
+        updates: critic updates.
+        evaluate_every: updates between evaluations; divides `updates`.
+        episodes: of an evaluation.
+        scenario: what the dataset is of.
+    """
+
+    dataset: str
+    learner: str
+    variant: str
+    seed: int
+    updates: int = 200_000
+    evaluate_every: int = 10_000
+    episodes: int = 10
+    scenario: str = "2halfcheetah"
+
+    def __post_init__(self) -> None:
+        self.settings  # noqa: B018 an unknown learner or variant is refused here and not in the middle of a sweep
+        if self.updates < 1 or self.evaluate_every < 1 or self.updates % self.evaluate_every:
+            raise ValueError(
+                f"updates must be a positive multiple of evaluate_every, got {self.updates} and {self.evaluate_every}"
+            )
+        if self.episodes < 1:
+            raise ValueError(f"episodes must be at least 1, got {self.episodes}")
+
+    @property
+    def settings(self) -> Settings:
+        """The learner's settings that the variant stands for."""
+        return learner.default_settings(self.learner, **parse_variant(self.variant))
+
+    @property
+    def name(self) -> str:
+        """Name of the run's files: everything that tells it from other runs of a sweep."""
+        return f"{self.scenario}-{self.dataset}-{self.learner}-{self.variant}-{self.updates}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All combinations of datasets, learners, variants and seeds.
+
+    Attributes:
+        datasets: names of Vaults; a missing one is made if it is one of the named mixtures.
+        learners: of "bc", "cql" and "recurrent-cql".
+        variants: see the module's docstring; separated by spaces.
+        seeds: one run for each.
+        updates: critic updates of each run.
+        evaluate_every: updates between evaluations.
+        episodes: of an evaluation.
+        scenario: what the datasets are of.
+        quick: a few minutes in all: small datasets, short runs, two seeds; whatever is said above.
+    """
+
+    datasets: tuple[str, ...] = ("good",)
+    learners: tuple[str, ...] = ("bc",)
+    variants: tuple[str, ...] = ("uniform", "pjap")
+    seeds: tuple[int, ...] = tuple(range(10))
+    updates: int = 200_000
+    evaluate_every: int = 10_000
+    episodes: int = 10
+    scenario: str = "2halfcheetah"
+    quick: bool = False
+
+    def runs(self) -> list[Run]:
+        """The runs, seed by seed, so that a sweep that is stopped early has whole rows of the table.
+
+        Raises:
+            ValueError: for an unknown learner or variant, or numbers that do not go together.
+        """
+        sweep = self
+        if self.quick:
+            seeds, learners = self.seeds[:2], self.learners[:1]
+            sweep = replace(self, seeds=seeds, learners=learners, updates=2000, evaluate_every=1000, episodes=4)
+        combinations = product(sweep.seeds, sweep.datasets, sweep.learners, sweep.variants)
+        return [
+            Run(dataset, name, variant, seed, sweep.updates, sweep.evaluate_every, sweep.episodes, sweep.scenario)
+            for seed, dataset, name, variant in combinations
+        ]
+
+
+def parse_variant(variant: str) -> dict[str, Any]:
+    """Read a variant as settings.
+
+    Raises:
+        ValueError: if it is not of the form SAMPLING[,SETTING=VALUE]...
+
+    Example:
+        >>> parse_variant("pjap,steepness=10,partners=current")
+        {'sampling': 'pjap', 'steepness': 10, 'partners': 'current'}
+    """
+    sampling, *changes = variant.split(",")
+    settings: dict[str, Any] = {"sampling": sampling}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not (name and equals and text):
+            raise ValueError(f"variant {variant!r} has the part {change!r}, expected SETTING=VALUE")
+        try:
+            settings[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            settings[name] = text
+    return settings
+
+
+# One run
+
+
+def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, command: str = "") -> Path:
+    """Train, evaluate and write the result; or go on where an interrupted run stopped; or find it done.
+
+    Args:
+        run: what to do.
+        vaults: folder of the Vaults.
+        results: folder of the result files; checkpoints go to `unfinished` in it.
+        command: what was typed, for the record.
+
+    Returns:
+        The result's path.
+
+    Raises:
+        ValueError: if the dataset is missing or damaged, or a checkpoint is of other settings.
+        OSError: if a folder cannot be written to.
+        FloatingPointError: if training diverges.
+    """
+    target = results / f"{run.name}.json"
+    if target.exists():
+        return target
+    unfinished = results / "unfinished"
+    require_writable(unfinished)
+    checkpoint, record = unfinished / f"{run.name}.npz", unfinished / f"{run.name}.json"
+
+    dataset = read_vault(vaults / "mamujoco" / f"{run.scenario}.vlt" / run.dataset, run.scenario)
+    data = replay.load(dataset, normalise=run.settings.normalise)
+    seconds, curve = 0.0, []
+    if checkpoint.exists() and record.exists():
+        state = learner.load(checkpoint, run.settings, data)
+        progress = json.loads(record.read_text())
+        # The curve is written before the checkpoint: a stop between the two leaves a point too many, not too few.
+        curve = [point for point in progress["curve"] if point["updates"] <= int(state.updates)]
+        seconds = progress["seconds"]
+    else:
+        state = learner.init(run.settings, data, run.seed)
+
+    with tqdm(total=run.updates, initial=int(state.updates), desc=run.name, unit=" updates", mininterval=2) as bar:
+        while int(state.updates) < run.updates:
+            started = time.perf_counter()
+            state, metrics = learner.train(run.settings, state, data, run.evaluate_every)
+            updates = int(state.updates)
+            # A new environment for each evaluation, seeded by where training is: a resumed run draws the same episodes.
+            environment = Environment(run.scenario, run.episodes, (run.seed, updates), threads=1)
+            returns = learner.evaluate(learner.policy_of(state, data), environment)
+            seconds += time.perf_counter() - started
+            point = {"updates": updates, "return": describe_returns(returns)["mean"], **metrics}
+            curve.append({name: round(value, 5) for name, value in point.items()})
+            write_json(record, {"curve": curve, "seconds": seconds})
+            learner.save(checkpoint, run.settings, state)
+            bar.update(run.evaluate_every)
+            bar.set_postfix({"return": f"{point['return']:.0f}", "distance": f"{point['distance']:.3f}"})
+
+    write_json(
+        target,
+        {
+            "run": asdict(run),
+            "settings": asdict(run.settings),
+            "data": {"transitions": data.steps, "returns": describe_returns(episode_returns(dataset))},
+            "curve": curve,
+            "provenance": {
+                "command": command,
+                "seconds": round(seconds, 1),
+                "versions": {name: version(name) for name in ("pjap", "jax", "optax", "numpy", "mujoco")},
+                "python": platform.python_version(),
+                "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            },
+        },
+    )
+    checkpoint.unlink(missing_ok=True)
+    record.unlink(missing_ok=True)
+    return target
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all, a line for each point of a curve."""
+    text = json.dumps(content, indent=1).replace("\n   ", " ").replace("\n  }", " }")
+    write_atomically(path, (text + "\n").encode())
+
+
+# A sweep
+
+
+def run_sweep(
+    sweep: Sweep,
+    vaults: Path = DEFAULT_FOLDER,
+    results: Path = RESULTS,
+    workers: int = 1,
+    scheduler: str | None = None,
+    command: str = "",
+) -> list[Path]:
+    """Do the runs that are missing, in processes of this machine or on a Dask cluster.
+
+    Args:
+        sweep: what to do.
+        vaults: folder of the Vaults; on a cluster, one that all workers see.
+        results: folder of the result files; likewise.
+        workers: processes; a run keeps one core busy.
+        scheduler: address of a Dask scheduler; then its workers do the runs.
+        command: what was typed, for the record.
+
+    Returns:
+        The results' paths.
+
+    Raises:
+        ValueError: if a dataset is unknown or damaged; before any training.
+        OSError: if a folder cannot be written to; before any training.
+    """
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    runs = sweep.runs()
+    require_writable(results)
+    if sweep.quick:
+        runs = [replace(run, dataset=f"quick-{run.dataset}") for run in runs]
+    for scenario, dataset in sorted({(run.scenario, run.dataset) for run in runs}):
+        make_missing(scenario, dataset, vaults)
+    vaults, results = vaults.absolute(), results.absolute()
+    todo = [run for run in runs if not (results / f"{run.name}.json").exists()]
+    print(f"{len(runs)} runs: {len(runs) - len(todo)} done, {len(todo)} to do")
+
+    # One core a process: on a small machine that beats several cores for one run. XLA reads this when it starts.
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    jobs = [joblib.delayed(perform)(run, vaults, results, command) for run in todo]
+    for _ in tqdm(_carry_out(jobs, workers, scheduler), total=len(jobs), desc="runs", unit=" runs", disable=not jobs):
+        pass
+    return [results / f"{run.name}.json" for run in runs]
+
+
+def _carry_out(jobs: Sequence[Any], workers: int, scheduler: str | None) -> Iterator[Path]:
+    if scheduler is None:
+        yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
+        return
+    from distributed import Client
+
+    with Client(scheduler), joblib.parallel_config(backend="dask"):  # type: ignore[no-untyped-call]
+        yield from joblib.Parallel()(jobs)
+
+
+def make_missing(scenario: str, dataset: str, vaults: Path) -> None:
+    """Make the Vault of a named mixture where it is missing; "quick-NAME" is a small one of NAME."""
+    mixture = dataset.removeprefix("quick-")
+    if (vaults / "mamujoco" / f"{scenario}.vlt" / dataset).exists() or mixture not in MIXTURES:
+        return  # where it is neither there nor known, reading it says so
+    quick = mixture != dataset
+    settings = MixtureSettings(sources=MIXTURES[mixture], transitions=5000, copies=5) if quick else MixtureSettings()
+    make_vault(dataset, settings, vaults)
+
+
+# The report
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """Read all result files of a folder.
+
+    Raises:
+        ValueError: if there is none, or one is damaged.
+    """
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        raise ValueError(f"{folder} holds no results: run `pjap experiment run` first, or name another folder")
+    results = []
+    for path in paths:
+        try:
+            result = json.loads(path.read_text())
+            result["run"]["seed"], result["curve"][-1]["return"]
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise ValueError(f"{path} is not a whole result ({error}): delete it and run the sweep again") from error
+        results.append(result)
+    return results
+
+
+def final(result: dict[str, Any], quantity: str, share: float = 0.2) -> float:
+    """Mean of a quantity over the last part of a run's curve.
+
+    Args:
+        result: as read.
+        quantity: "return", or one of the learner's metrics.
+        share: of the evaluations, the last ones; at least one is taken.
+    """
+    values = [point[quantity] for point in result["curve"]]
+    return float(np.mean(values[-max(1, round(share * len(values))) :]))
+
+
+def report(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Compare the variants of each learner on each dataset with uniform sampling, paired by seed.
+
+    The score of a run is its return at the end (see `final`), divided by the mean return of the data's episodes.
+
+    Args:
+        results: as read.
+
+    Returns:
+        A row for each dataset, learner, length and variant: `dataset`, `learner`, `variant`, `updates`, `seeds`,
+        estimates of `median`, `IQM` and `mean` score and of `distance` (mean sampled, at the end), and, where there
+        are uniform runs to compare with, of `difference` in score and `improvement` (its probability). An estimate
+        is None where there are fewer than two seeds.
+    """
+    groups: dict[tuple[str, str, int, str], dict[int, dict[str, Any]]] = {}
+    for result in results:
+        run = result["run"]
+        key = (run["dataset"], run["learner"], run["updates"], run["variant"])
+        groups.setdefault(key, {})[run["seed"]] = result
+    rows = []
+    for (dataset, name, updates, variant), by_seed in sorted(groups.items()):
+        scores = {seed: _score(result) for seed, result in by_seed.items()}
+        baseline = groups.get((dataset, name, updates, "uniform"), {})
+        paired = {seed: _score(result) for seed, result in baseline.items()}
+        enough = len(scores) >= 2
+        compared = variant != "uniform" and len(set(scores) & set(paired)) >= 2
+        values, others = list(scores.values()), list(paired.values())
+        distances = [final(result, "distance") for result in by_seed.values()]
+        rows.append(
+            {
+                "dataset": dataset,
+                "learner": name,
+                "updates": updates,
+                "variant": variant,
+                "seeds": sorted(scores),
+                **(statistics.aggregate(values) if enough else dict.fromkeys(statistics.AGGREGATES)),
+                "distance": statistics.aggregate(distances)["mean"] if enough else None,
+                "difference": statistics.paired_difference(scores, paired) if compared else None,
+                "improvement": statistics.probability_of_improvement(values, others) if compared else None,
+            }
+        )
+    return rows
+
+
+def _score(result: dict[str, Any]) -> float:
+    return final(result, "return") / float(result["data"]["returns"]["mean"])
+
+
+def format_report(rows: Sequence[dict[str, Any]]) -> str:
+    """The report as a plain-text table, one line a row."""
+    columns = ["dataset", "learner", "updates", "variant", "seeds", *statistics.AGGREGATES, "distance"]
+    columns += ["difference", "improvement"]
+    table = [columns]
+    for row in rows:
+        cells = {**row, "seeds": len(row["seeds"])}
+        table.append(["-" if cells[column] is None else str(cells[column]) for column in columns])
+    widths = [max(len(line[i]) for line in table) for i in range(len(columns))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in table)

@@ -1,0 +1,154 @@
+"""Sweeps: resumable, repeatable, honest about what is missing."""
+
+import json
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+
+from pjap import cli
+from pjap.mamujoco import dataset, experiment, learner
+from pjap.mamujoco.experiment import Run, Sweep
+
+SMALL = {"updates": 40, "evaluate_every": 20, "episodes": 1}
+
+
+@pytest.fixture(scope="module")
+def vaults(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("vaults")
+    settings = dataset.MixtureSettings(sources=("2halfcheetah-good-0",), transitions=2000, copies=2)
+    dataset.make_vault("small", settings, folder)
+    return folder
+
+
+def curve(path):
+    return json.loads(path.read_text())["curve"]
+
+
+def test_an_interrupted_run_goes_on_to_the_same_result(vaults, tmp_path, monkeypatch):
+    run = Run("small", "bc", "pjap", seed=3, **SMALL)
+    whole = experiment.perform(run, vaults, tmp_path / "whole")
+
+    evaluate, calls = learner.evaluate, []
+
+    def stop_at_the_second(policy, environment):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return evaluate(policy, environment)
+
+    monkeypatch.setattr(learner, "evaluate", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.perform(run, vaults, tmp_path / "cut")
+    assert not list((tmp_path / "cut").glob("*.json"))
+    assert len(list((tmp_path / "cut" / "unfinished").glob("*.npz"))) == 1
+    resumed = experiment.perform(run, vaults, tmp_path / "cut")
+    assert len(calls) == 3, "the first evaluation was not repeated"
+    assert curve(resumed) == curve(whole)
+    assert not list((tmp_path / "cut" / "unfinished").iterdir())
+
+    monkeypatch.setattr(learner, "train", None)
+    assert experiment.perform(run, vaults, tmp_path / "cut") == resumed  # nothing is done twice
+
+
+def test_a_sweep_records_what_it_did_and_the_report_compares(vaults, tmp_path, capsys):
+    sweep = Sweep(datasets=("small",), variants=("uniform", "pjap,steepness=10"), seeds=(0, 1), **SMALL)
+    paths = experiment.run_sweep(sweep, vaults, tmp_path, command="pjap experiment run")
+    assert "4 runs: 0 done, 4 to do" in capsys.readouterr().out
+    experiment.run_sweep(sweep, vaults, tmp_path)
+    assert "4 runs: 4 done, 0 to do" in capsys.readouterr().out
+
+    results = experiment.read_results(tmp_path)
+    assert {path.name for path in paths} == {path.name for path in tmp_path.glob("*.json")}
+    for result in results:
+        assert result["provenance"]["command"] == "pjap experiment run"
+        assert result["provenance"]["versions"]["jax"]
+        assert [point["updates"] for point in result["curve"]] == [20, 40]
+    assert {result["settings"]["steepness"] for result in results if result["settings"]["sampling"] == "pjap"} == {10}
+
+    rows = {row["variant"]: row for row in experiment.report(results)}
+    scores = {
+        (r["run"]["variant"], r["run"]["seed"]): r["curve"][-1]["return"] / r["data"]["returns"]["mean"]
+        for r in results
+    }
+    expected = np.mean([scores["pjap,steepness=10", s] - scores["uniform", s] for s in (0, 1)])
+    assert rows["pjap,steepness=10"]["difference"].point == pytest.approx(expected)
+    assert rows["uniform"]["difference"] is None
+    assert "pjap,steepness=10" in experiment.format_report(list(rows.values()))
+
+    assert cli.main(["experiment", "report", "--results", str(tmp_path), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+
+
+def test_a_dask_cluster_that_loses_a_worker_loses_no_result(vaults, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    sweep = Sweep(datasets=("small",), variants=("uniform",), seeds=(0, 1, 2, 3), **SMALL)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        victim = cluster.workers[0]
+
+        def lose_one(path, write=experiment.run_sweep):
+            os.kill(victim.pid, signal.SIGKILL)
+
+        from threading import Timer
+
+        timer = Timer(8.0, lose_one, args=[None])
+        timer.start()
+        try:
+            paths = experiment.run_sweep(sweep, vaults, tmp_path, scheduler=cluster.scheduler_address)
+        finally:
+            timer.cancel()
+    assert len(paths) == 4
+    assert all(len(curve(path)) == 2 for path in paths)
+
+
+def test_variants():
+    assert experiment.parse_variant("uniform") == {"sampling": "uniform"}
+    settings = Run("x", "cql", "pjap,target_ess=0.1,refresh=random", 0).settings
+    assert (settings.target_ess, settings.refresh, settings.learner) == (0.1, "random", "cql")
+
+
+def test_a_quick_sweep_is_small():
+    runs = Sweep(learners=("bc", "cql"), quick=True).runs()
+    assert {run.seed for run in runs} == {0, 1}
+    assert {run.learner for run in runs} == {"bc"}
+    assert sum(run.updates for run in runs) <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Run("good", "ddpg", "uniform", 0), "unknown learner 'ddpg': choose one of bc, cql"),
+        (lambda: Run("good", "bc", "nearest", 0), "unknown sampling 'nearest'"),
+        (lambda: Run("good", "bc", "pjap,steepness=-1", 0), "steepness must be a finite number of at least 0, got -1"),
+        (lambda: Run("good", "bc", "pjap,steep=1", 0), "unknown setting 'steep'"),
+        (lambda: Run("good", "bc", "pjap,steepness", 0), "expected SETTING=VALUE"),
+        (lambda: Run("good", "bc", "uniform", 0, updates=15, evaluate_every=10), "multiple of evaluate_every"),
+        (lambda: Run("good", "bc", "uniform", 0, episodes=0), "episodes must be at least 1"),
+        (lambda: experiment.read_results(experiment.Path("nowhere")), "holds no results"),
+        (lambda: experiment.run_sweep(Sweep(), workers=0), "workers must be at least 1"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_the_command_says_what_is_wrong_and_leaves_nothing_behind(vaults, tmp_path, capsys):
+    arguments = ["experiment", "run", "--vaults", str(vaults), "--results", str(tmp_path), "--datasets"]
+    assert cli.main([*arguments, "nothing-of-this-name"]) == 1
+    assert "nothing-of-this-name" in capsys.readouterr().err
+    assert cli.main([*arguments, "small", "--variants", "pjap,steepness=-1"]) == 1
+    assert "steepness" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.json"))
+    (tmp_path / "broken.json").write_text('{"run": {"seed": 0}}')
+    assert cli.main(["experiment", "report", "--results", str(tmp_path)]) == 1
+    assert "not a whole result" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs a folder that cannot be written to")
+def test_a_read_only_folder_is_refused(vaults, tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OSError, match="cannot write to folder"):
+        experiment.run_sweep(Sweep(datasets=("small",)), vaults, tmp_path)
