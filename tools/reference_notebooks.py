@@ -53,6 +53,7 @@ def execute(notebook: Any) -> Any:
         if cell.cell_type != "code":
             continue
         cell.metadata.pop("execution", None)
+        cell.outputs = _merge_streams(cell.outputs)
         whole = len(cell.outputs)
         cell.outputs = [output for output in cell.outputs if not _is_picture(output)]
         if len(cell.outputs) < whole and COMPARED in cell.metadata.get("tags", []):
@@ -60,6 +61,18 @@ def execute(notebook: Any) -> Any:
     notebook.metadata.pop("jupytext", None)
     notebook.metadata["language_info"] = {"name": "python"}
     return notebook
+
+
+def _merge_streams(outputs: list[Any]) -> list[Any]:
+    """One output for what a cell printed, which arrives in as many pieces as the machine's load makes of it."""
+    merged: list[Any] = []
+    for output in outputs:
+        last = merged[-1] if merged else {}
+        if output["output_type"] == "stream" and last.get("name") == output["name"]:
+            last["text"] += output["text"]
+        else:
+            merged.append(output)
+    return merged
 
 
 def _is_picture(output: Any) -> bool:

@@ -306,7 +306,7 @@ def coupled_quadratic(strength: float) -> PolynomialGame:
 def leaning_agreement() -> PolynomialGame:
     """Sign agreement with a lean, ``R = xy + (x + y) / 2``: BRUD's failure is milder here (chapter 5).
 
-    Each player gains by moving up whatever the other does on average, unless the data's mean is below -1/2.
+    Each player gains by moving up, whatever the other does, unless the other's recorded mean is below -1/2.
 
     Returns:
         A game of two players with its best maximum at (1, 1), reward 2, and a lower one at (-1, -1), reward 0.
