@@ -69,6 +69,13 @@ def test_numpy_and_jax_agree_under_jit_and_vmap(sequences, steepness):
     )
 
 
+@pytest.mark.filterwarnings("error")
+def test_tiny_weights_do_not_underflow():
+    assert effective_sample_size([1e-300] * 3) == pytest.approx(3)
+    np.testing.assert_allclose(sampling_probabilities([1e-300] * 4, exponent=2), 0.25)
+    assert np.isfinite(steepness_for_effective_sample_size(np.linspace(0.4, 0.6, 50), 5, floor=1e-300))
+
+
 @pytest.mark.parametrize("target", [1.5, 10, 60, 99.9, 100])
 def test_the_steepness_found_leaves_the_wanted_effective_sample_size(target):
     distances = np.random.default_rng(0).uniform(0, 1, 100)

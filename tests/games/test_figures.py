@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from pjap.games import figures, learn, sign_agreement, three_way_agreement, twin_peaks
+from pjap.games import PolynomialGame, figures, learn, sign_agreement, three_way_agreement, twin_peaks
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +55,12 @@ def test_a_film_says_what_it_shows_and_waits_for_the_reader():
     assert 'aria-label="a &quot;dot&quot; moves"' in html
     assert "controls" in html
     assert "autoplay" not in html
+    assert len(repr(figures.Video(bytes(10**6), "x"))) < 100
+
+
+def test_the_surface_shows_the_peaks_of_twin_peaks():
+    """Some band of the contours holds the two peaks apart from each other."""
+    contours = figures.reward_surface(plt.figure().gca(), twin_peaks())
+    assert sum(0 < level < 9 / 16 for level in contours.levels) >= 2
+    flat = figures.reward_surface(plt.figure().gca(), PolynomialGame(np.ones((1, 1))))
+    assert flat.get_paths()

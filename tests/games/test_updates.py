@@ -46,6 +46,12 @@ def test_a_batch_of_policies_is_each_of_them(data):
         np.testing.assert_allclose(update(game, policies, dataset), each, atol=1e-12)
 
 
+def test_one_policy_and_a_batch_of_datasets():
+    batch = np.random.default_rng(0).uniform(-1, 1, (4, 5, 2))
+    expected = [g.brud_gradient(g.twin_peaks(), [0.3, -0.2], dataset) for dataset in batch]
+    np.testing.assert_allclose(g.brud_gradient(g.twin_peaks(), [0.3, -0.2], batch), expected)
+
+
 @given(strategies.situations())
 def test_with_the_current_joint_action_as_only_data_all_three_are_one(situation):
     game, policy, _ = situation

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_a_quick_sweep_is_small():
         (lambda: Run("good", "bc", "pjap,steepness", 0), "expected SETTING=VALUE"),
         (lambda: Run("good", "bc", "uniform", 0, updates=15, evaluate_every=10), "multiple of evaluate_every"),
         (lambda: Run("good", "bc", "uniform", 0, episodes=0), "episodes must be at least 1"),
-        (lambda: experiment.read_results(experiment.Path("nowhere")), "holds no results"),
+        (lambda: experiment.read_results(Path("nowhere")), "holds no results"),
         (lambda: experiment.run_sweep(Sweep(), workers=0), "workers must be at least 1"),
     ],
 )

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.animation import FFMpegWriter, FuncAnimation
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -81,6 +81,9 @@ def use_book_style() -> None:
 def reward_surface(axes: Axes, game: PolynomialGame, *, levels: int = 13, other_actions: ArrayLike = ()) -> Any:
     """Draw a game's reward over its first two players' actions, as filled contours.
 
+    The contours part the square into bands of equal area: evenly spaced rewards would hide twin peaks' peaks, which
+    are low beside the depth of its worst corners.
+
     Args:
         axes: Where to draw.
         game: Of two players, or of more with the rest of the actions given.
@@ -98,8 +101,10 @@ def reward_surface(axes: Axes, game: PolynomialGame, *, levels: int = 13, other_
     first, second = np.meshgrid(side, side)
     others = [np.full_like(first, action) for action in np.asarray(other_actions, dtype=float)]
     reward = game.reward(np.stack([first, second, *others], axis=-1))
-    contours = axes.contourf(side, side, reward, levels=levels, cmap=_REWARD)
-    axes.contour(side, side, reward, levels=levels, colors="#7c879a", linewidths=0.5)
+    bounds = np.unique(np.quantile(reward, np.linspace(0, 1, levels + 1)).round(9))
+    norm = BoundaryNorm(bounds, _REWARD.N) if len(bounds) > 2 else None
+    contours = axes.contourf(side, side, reward, levels=bounds if norm else levels, cmap=_REWARD, norm=norm)
+    axes.contour(side, side, reward, levels=contours.levels, colors="#7c879a", linewidths=0.5)
     axes.set(xlabel="action of X", ylabel="action of Y", xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
     axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
     return contours

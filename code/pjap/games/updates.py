@@ -175,6 +175,8 @@ def replayed_gradient(game: PolynomialGame, policy: ArrayLike, dataset: ArrayLik
         raise ValueError(
             f"probabilities has shape {probabilities.shape}, expected (..., {dataset.shape[-2]}): one for each row."
         )
+    batch = np.broadcast_shapes(policy.shape[:-1], dataset.shape[:-2], probabilities.shape[:-1])
+    policy = np.broadcast_to(policy, (*batch, game.players))
     gradient = np.empty(policy.shape)
     for player in range(game.players):
         own = game.own_polynomial(player, dataset)
