@@ -49,6 +49,19 @@ def test_a_batch_of_starts_is_each_of_them(update):
         np.testing.assert_allclose(together[:, i], learn(g.twin_peaks(), SPREAD, start, update=update).policies)
 
 
+@pytest.mark.parametrize("update", ["true", "brud", "pjap"])
+def test_a_dataset_of_its_own_for_each_start_is_each_of_them(update):
+    stack = np.stack([datasets.gaussian(PEAK, 0.25, size=30, seed=seed) for seed in range(4)])
+    starts = datasets.uniform(2, 4, seed=1)
+    together = learn(g.twin_peaks(), stack, starts, update=update)
+    for i, start in enumerate(starts):
+        alone = learn(g.twin_peaks(), stack[i], start, update=update)
+        np.testing.assert_allclose(together.policies[:, i], alone.policies)
+        np.testing.assert_allclose(together.distances[:, i], alone.distances)
+    sampled = learn(g.twin_peaks(), stack, starts, update=update, batch_size=8, keep_probabilities=True)
+    assert sampled.probabilities.shape == (100, 4, 30)
+
+
 @pytest.mark.parametrize("update", ["brud", "pjap"])
 def test_same_seed_same_run_other_seed_other_run(update):
     first, again, other = (
@@ -117,7 +130,7 @@ def test_an_update_of_ones_own(batch_size):
         ({"start": [0.0]}, ValueError, "start has shape"),
         ({"dataset": None}, ValueError, "dataset is None"),
         ({"dataset": np.ones((0, 2))}, ValueError, "dataset is empty"),
-        ({"dataset": np.ones((2, 3, 2))}, ValueError, r"expected \(m, 2\)"),
+        ({"dataset": np.ones((2, 3, 2))}, ValueError, "or a dataset for each start"),
         ({"dataset": [[np.nan, 0]]}, ValueError, "dataset holds NaN"),
         ({"steps": -1}, ValueError, "steps is -1"),
         ({"steps": 1.5}, ValueError, "steps is 1.5"),

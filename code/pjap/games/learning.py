@@ -63,7 +63,8 @@ def learn(
 
     Args:
         game: Of n players.
-        dataset: ``(m, n)``; may be None for "true", which looks at no data.
+        dataset: ``(m, n)``, or ``(..., m, n)`` for a dataset of its own for each start; may be None for "true",
+            which looks at no data.
         start: ``(n,)``, or ``(..., n)`` for a batch of starts, inside ``[-1, 1]``.
         update: "true" (chapter 2), "brud" (chapter 3), "pjap" (chapter 6), or a function with the signature
             of `Update`.
@@ -103,15 +104,18 @@ def learn(
     if dataset is None and update != "true":
         raise ValueError('dataset is None, which only update="true" can do without: pass an (m, n) array.')
     data = policy.reshape(-1, game.players) if dataset is None else _checks.dataset(dataset, game.players)
-    if data.ndim != 2:
-        raise ValueError(f"dataset has shape {data.shape}, expected (m, {game.players}).")
+    if data.ndim != 2 and data.shape[:-2] != policy.shape[:-1]:
+        raise ValueError(
+            f"dataset has shape {data.shape}, expected (m, {game.players}), or a dataset for each start: "
+            f"{(*policy.shape[:-1], 'm', game.players)}."
+        )
     _checks.whole("steps", steps, 0)
     _checks.at_least("step_size", step_size, 0.0)
     if batch_size is not None:
         _checks.whole("batch_size", batch_size, 1)
     generator = np.random.default_rng(seed)
 
-    uniform = np.full((*policy.shape[:-1], len(data)), 1 / len(data))
+    uniform = np.full((*policy.shape[:-1], data.shape[-2]), 1 / data.shape[-2])
     policies, distances, kept = [policy], [], []
     for _ in range(steps):
         probabilities = proximal_probabilities(policy, data, **settings) if update == "pjap" else uniform
@@ -147,7 +151,8 @@ def _step(
     if batch_size is None:
         weights, rows = probabilities, data
     else:
-        rows = data[draw(probabilities, batch_size, generator)]
+        drawn = draw(probabilities, batch_size, generator)
+        rows = data[drawn] if data.ndim == 2 else np.take_along_axis(data, drawn[..., None], axis=-2)
         weights = np.full(rows.shape[:-1], 1 / batch_size)
     distances = joint_action_distance(rows, policy[..., None, :])
     if callable(update):
