@@ -29,6 +29,7 @@ from pjap.mamujoco.networks import Layers
 Floats = NDArray[np.float32]
 
 DEFAULT_FOLDER = Path("vaults")
+FLAGS = ("terminals", "truncations")
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,6 @@ def to_experience(dataset: Dataset) -> dict[str, Any]:
     each = {name: np.repeat(getattr(dataset, name)[:, None], agents, 1) for name in ("rewards", *FLAGS)}
     flat = {"observations": dataset.observations, "actions": dataset.actions, **each}
     return {name: leaf[None] for name, leaf in flat.items()} | {"infos": {"state": dataset.state[None]}}
-
-
-FLAGS = ("terminals", "truncations")
 
 
 def write_vault(dataset: Dataset, name: str, folder: Path, about: dict[str, Any]) -> Path:
