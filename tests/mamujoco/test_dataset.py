@@ -157,6 +157,12 @@ def test_sources_follow_one_another_and_differ(teams):
     assert not np.array_equal(mixed.state[:60], mixed.state[120:])  # the same team again, other reset states
 
 
+@pytest.mark.parametrize("name", module.MIXTURES)
+def test_named_mixtures_are_made_of_shipped_teams(name):
+    settings = module.fill_in_sources(name, MixtureSettings())
+    assert {load_source(source)[0] for source in settings.sources} == {"2halfcheetah"}
+
+
 def test_impossible_mixtures_are_refused(teams, small):
     first, second = teams()
     hopper = teams("3hopper")[0]

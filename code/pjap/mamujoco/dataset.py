@@ -84,10 +84,13 @@ class MixtureSettings:
             raise ValueError(f"noise must be at least 0, got {self.noise}")
 
 
+# Teams 1 and 2 run well with different gaits: crossed, they lose more than any other two of the four good teams.
 MIXTURES: dict[str, tuple[str, ...]] = {
     "one-team": ("2halfcheetah-good-0",),
     "good": tuple(f"2halfcheetah-good-{seed}" for seed in range(4)),
     "good-medium": tuple(f"2halfcheetah-{kind}-{seed}" for seed in range(2) for kind in ("good", "medium")),
+    "two-gaits": ("2halfcheetah-good-1", "2halfcheetah-good-2"),
+    "crossed": ("2halfcheetah-good-1+2halfcheetah-good-2", "2halfcheetah-good-2+2halfcheetah-good-1"),
 }
 
 
