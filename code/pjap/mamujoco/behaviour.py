@@ -647,5 +647,5 @@ def load_team(team: str | Path) -> Team:
     layout = read_layout(make_library_environment(provenance["scenario"]))
     sizes = (layout.agents, layout.observation_size, layout.action_size, provenance["settings"]["width"])
     shapes = jax.eval_shape(lambda: init_policies(jax.random.key(0), *sizes))
-    policies = fill_leaves(shapes, read_npz(path), path)
+    policies = jax.tree.map(jnp.asarray, fill_leaves(shapes, read_npz(path), path))
     return Team(path.stem, provenance["scenario"], policies, provenance)

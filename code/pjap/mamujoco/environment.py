@@ -213,8 +213,8 @@ class Environment:
         self._physics = np.empty((copies, self.model.nq + self.model.nv))
         self._streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(copies)]
         self.elapsed = np.zeros(copies, np.int64)
-        self._blocks = [block for block in np.array_split(np.arange(copies), threads) if len(block)]
-        self._pool = ThreadPoolExecutor(len(self._blocks)) if len(self._blocks) > 1 else None
+        self._helpers = threads - 1
+        self._pool = ThreadPoolExecutor(max(1, self._helpers))  # starts a thread only when it has work
 
         self.state: Floats = np.empty((copies, self.layout.state_size))
         self.observations: Floats = observe(self.state, self.layout.observed)
@@ -226,6 +226,8 @@ class Environment:
         Args:
             finished: (E,) which ones.
         """
+        if not finished.any():
+            return
         noise = self.settings.reset_noise
         for copy in np.flatnonzero(finished):
             data, stream = self.data[copy], self._streams[copy]
@@ -261,10 +263,12 @@ class Environment:
             raise ValueError("actions must be finite: a policy has produced NaN or infinity")
         controls = actions.reshape(self.copies, -1)[:, self._actuator_order]
         x_before = self._physics[:, 0].copy()
-        if self._pool is None:
-            self._step_block(self._blocks[0], controls)
-        else:
-            list(self._pool.map(lambda block: self._step_block(block, controls), self._blocks))
+        # All threads, this one included, draw from one iterator, so that none waits for a slower one.
+        remaining = iter(range(self.copies))
+        helping = [self._pool.submit(self._step_copies, remaining, controls) for _ in range(self._helpers)]
+        self._step_copies(remaining, controls)
+        for helper in helping:
+            helper.result()
         self.elapsed += 1
         self._look()
 
@@ -274,9 +278,9 @@ class Environment:
         rewards -= self.settings.control_cost * np.square(controls).sum(axis=1)
         return rewards, ~healthy, self.elapsed >= EPISODE_LENGTH
 
-    def _step_block(self, block: NDArray[np.intp], controls: Floats) -> None:
-        """Step some of the copies, in one thread; each writes only its own rows."""
-        for copy in block:
+    def _step_copies(self, remaining: Iterator[int], controls: Floats) -> None:
+        """Step copies until none remains, in one thread; nobody else writes their rows."""
+        for copy in remaining:
             data = self.data[copy]
             data.ctrl[:] = controls[copy]
             mujoco.mj_step(self.model, data, nstep=self.frame_skip)
