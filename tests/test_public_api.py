@@ -27,7 +27,7 @@ def public():
                 yield pytest.param(item, called, id=f"{module_name}.{name}")
 
 
-@pytest.mark.parametrize(("item", "called"), public())
+@pytest.mark.parametrize(("item", "called"), list(public()))
 def test_docstring_has_a_sentence_arguments_shapes_and_an_example(item, called):
     text = inspect.getdoc(item) or ""
     assert text.split("\n")[0].endswith((".", ":")), "the first line is no sentence"
@@ -44,7 +44,7 @@ def test_docstring_has_a_sentence_arguments_shapes_and_an_example(item, called):
             assert ">>>" in (member.__doc__ or ""), f"{member.__name__} has no executable example"
 
 
-@pytest.mark.parametrize(("item", "called"), public())
+@pytest.mark.parametrize(("item", "called"), list(public()))
 def test_the_book_uses_or_mentions_it(item, called):
     book = "\n".join(page.read_text() for page in (ROOT / "book").glob("*.md"))
     assert re.search(rf"\b{re.escape(called)}\b", book), f"{called} appears nowhere in the book: use it or delete it"

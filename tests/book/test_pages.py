@@ -85,6 +85,10 @@ def test_a_page_shows_itself_whole(site, browser, page_name, width, theme):
     assert [error for error in errors if not any(noise in error for noise in ALLOWED)] == []
     assert page.evaluate("[...document.images].filter(image => !image.naturalWidth).map(image => image.src)") == []
     assert page.evaluate("[...document.querySelectorAll('article img')].filter(image => !image.alt).length") == 0
+    films = page.evaluate(
+        "[...document.querySelectorAll('video')].map(film => [film.controls, film.autoplay, !film.error])"
+    )
+    assert all(film == [True, False, True] for film in films)
     assert page.evaluate("document.querySelectorAll('mjx-merror').length") == 0
     assert page.evaluate("document.documentElement.dataset.theme") == theme
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

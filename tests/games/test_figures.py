@@ -51,11 +51,11 @@ def test_a_surface_of_three_players_needs_the_third_action():
 
 
 def test_a_film_says_what_it_shows_and_waits_for_the_reader():
-    html = figures.Video(b"film", 'a "dot" moves')._repr_html_()
+    html = figures.Video(b"film", 'a "dot" moves', b"picture")._repr_html_()
     assert 'aria-label="a &quot;dot&quot; moves"' in html
     assert "controls" in html
     assert "autoplay" not in html
-    assert len(repr(figures.Video(bytes(10**6), "x"))) < 100
+    assert len(repr(figures.Video(bytes(10**6), "x", bytes(10**6)))) < 100
 
 
 def test_the_surface_shows_the_peaks_of_twin_peaks():

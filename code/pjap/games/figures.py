@@ -5,6 +5,7 @@ One colour for each update throughout the book, from the palette of Okabe and It
 """
 
 import base64
+import io
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,8 +69,8 @@ def use_book_style() -> None:
             "figure.dpi": 100,
             "savefig.dpi": 160,
             "figure.constrained_layout.use": True,
-            "font.size": 10.5,
-            "axes.titlesize": 10.5,
+            "font.size": 12,
+            "axes.titlesize": 12,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "legend.frameon": False,
@@ -232,20 +233,23 @@ class Video:
     Attributes:
         mp4: The film.
         description: What it shows, in words, for those who do not see it.
+        poster: A picture to show until it starts, PNG.
 
     Example:
-        >>> Video(b"", "nothing moves")._repr_html_()[:17]
+        >>> Video(b"", "nothing moves", poster=b"")._repr_html_()[:17]
         '<video class="pja'
     """
 
     mp4: bytes = field(repr=False)  # a notebook stores the repr beside the film: keep it short
     description: str
+    poster: bytes = field(repr=False)
 
     def _repr_html_(self) -> str:
-        data = base64.b64encode(self.mp4).decode()
+        film, poster = (base64.b64encode(content).decode() for content in (self.mp4, self.poster))
         return (
             '<video class="pjap-video" controls playsinline preload="metadata" '
-            f'aria-label="{escape(self.description, quote=True)}" src="data:video/mp4;base64,{data}"></video>'
+            f'aria-label="{escape(self.description, quote=True)}" poster="data:image/png;base64,{poster}" '
+            f'src="data:video/mp4;base64,{film}"></video>'
         )
 
 
@@ -286,5 +290,8 @@ def video(figure: Figure, draw_frame: Callable[[int], Any], frames: int, *, desc
         ]
         target = Path(folder) / "film.mp4"
         animation.save(target, writer=FFMpegWriter(fps=rate, codec="h264", extra_args=options), dpi=110)
+        draw_frame(0)
+        poster = io.BytesIO()
+        figure.savefig(poster, format="png", dpi=110)
         plt.close(figure)
-        return Video(target.read_bytes(), description)
+        return Video(target.read_bytes(), description, poster.getvalue())
