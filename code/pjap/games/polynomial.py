@@ -99,10 +99,11 @@ class PolynomialGame:
         actions = joint_action.reshape(-1, self.players)
         others = [other for other in range(self.players) if other != player]
         coefficients = np.transpose(self.coefficients, [*others, player])
-        polynomial = np.broadcast_to(coefficients, (len(actions), *coefficients.shape))
-        for other in others:  # sum the front-most axis away against the powers of that player's action
-            powers = np.vander(actions[:, other], polynomial.shape[1], increasing=True)
-            polynomial = np.einsum("bk,bk...->b...", powers, polynomial)
+        powers = [np.vander(actions[:, other], self.coefficients.shape[other], increasing=True) for other in others]
+        # Sum the front-most axis away against the powers of that player's action, one other player after the other.
+        polynomial = np.tensordot(powers[0], coefficients, axes=1)
+        for power in powers[1:]:
+            polynomial = np.einsum("bk,bk...->b...", power, polynomial)
         return polynomial.reshape(*joint_action.shape[:-1], -1)
 
     def reward(self, joint_action: ArrayLike) -> Floats:
