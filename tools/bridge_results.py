@@ -1,0 +1,131 @@
+"""Train the bridge games of chapter 8 over many seeds and write `book/results/bridge.json`.
+
+    python tools/bridge_results.py                 30 seeds, about fifteen minutes of one core
+    python tools/bridge_results.py --seeds 50      only the seeds that are missing
+
+Every combination of game, data, critic and update is run for a seed before the next seed starts, and the file is
+written, whole, after each seed: it can be stopped at any time and goes on where it stopped.
+"""
+
+import argparse
+import json
+import platform
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from pjap.mamujoco import bridge, learner, replay
+from pjap.mamujoco.behaviour import write_atomically
+from pjap.mamujoco.bridge import Behaviour, Game
+from pjap.mamujoco.learner import Settings
+
+RESULTS = Path(__file__).resolve().parent.parent / "book" / "results" / "bridge.json"
+
+TRANSITIONS, UPDATES = 4000, 3000
+GAMES: dict[str, Game] = {"twin peaks": bridge.contextual_twin_peaks(), "push": bridge.PushGame()}
+TEAMS: dict[tuple[str, str], list[Behaviour]] = {
+    ("twin peaks", "random"): [bridge.random_team],
+    ("twin peaks", "two teams"): [bridge.peak_team(1), bridge.peak_team(-1)],
+    ("push", "random"): [bridge.random_team],
+    ("push", "two teams"): [bridge.push_team(1), bridge.push_team(-1)],
+}
+UPDATE_RULES: dict[str, dict[str, Any]] = {
+    "uniform": {},
+    "PJAP": {"sampling": "pjap", "steepness": 10.0},
+    "current": {"partners": "current"},
+}
+VALUE_WEIGHTS = {"exact": 1e6, "fitted": 1e6, "fitted, clone": 2.5}
+"""The value's weight against the clone term: without the term all but infinite, with it that of TD3+BC."""
+
+
+def make_settings(critic: str, rule: str) -> Settings:
+    """The learner's settings: those of `bc`, smaller and faster, with or without its clone term.
+
+    Args:
+        critic: "exact", the truth; "fitted", learnt; "fitted, clone", learnt, with the clone term in the policy loss.
+        rule: one of `UPDATE_RULES`.
+    """
+    return learner.default_settings(
+        "bc",
+        width=32,
+        batch_size=128,
+        critic_learning_rate=1e-3,
+        policy_learning_rate=1e-3,
+        target_rate=0.02,
+        policy_delay=1,
+        normalise=False,
+        value_weight=VALUE_WEIGHTS[critic],
+        **UPDATE_RULES[rule],
+    )
+
+
+def train_once(game_name: str, data_name: str, critic: str, rule: str, seed: int) -> dict[str, Any]:
+    """Train one team on data of its own, and measure its true return over 2048 fixed starts."""
+    game, teams = GAMES[game_name], TEAMS[game_name, data_name]
+    settings = make_settings(critic, rule)
+    dataset = bridge.make_dataset(game, teams, TRANSITIONS // (len(teams) * game.horizon), seed)
+    data = replay.load(dataset, normalise=settings.normalise)
+    exact = bridge.exact_critic(game) if critic == "exact" else None
+    state, metrics = learner.train(settings, learner.init(settings, data, seed), data, UPDATES, exact)
+    starts = jnp.asarray(game.start(np.random.default_rng(2**20), 2048))
+    measured = {
+        "return": float(bridge.team_return(game, state.policies, starts)),
+        "data_return": float(dataset.rewards.sum() * game.horizon / TRANSITIONS),
+        "distance": metrics["distance"],
+        "effective_sample_size": metrics["effective_sample_size"],
+        "believed_value": metrics["policy_value"],
+    }
+    names = {"game": game_name, "data": data_name, "critic": critic, "update": rule, "seed": seed}
+    return names | {name: round(value, 4) for name, value in measured.items()}
+
+
+def main() -> None:
+    """Do the seeds that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=30, help="seeds 0 to this number")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    combinations = [
+        (where, critic, rule)
+        for where, critic, rule in product(TEAMS, VALUE_WEIGHTS, UPDATE_RULES)
+        if critic != "fitted, clone" or "two teams" in where  # there is nothing to clone in random play
+    ]
+
+    before = json.loads(arguments.output.read_text()) if arguments.output.exists() else {"runs": [], "provenance": {}}
+    runs, seconds = before["runs"], before["provenance"].get("seconds", 0.0)
+    done = {run["seed"] for run in runs}
+    for seed in tqdm([seed for seed in range(arguments.seeds) if seed not in done], unit=" seeds"):
+        started = time.process_time()
+        runs += [train_once(*where, critic, rule, seed) for where, critic, rule in combinations]
+        seconds += time.process_time() - started
+        provenance = {
+            "command": f"python tools/bridge_results.py --seeds {len({run['seed'] for run in runs})}",
+            "date": datetime.now(UTC).date().isoformat(),
+            "seconds": round(seconds, 1),
+            "seconds_are": "processor time of one core, compilation included",
+            "versions": {name: version(name) for name in ("pjap", "jax", "optax", "numpy")},
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}, {jax.default_backend()}",
+        }
+        content = {
+            "provenance": provenance,
+            "transitions": TRANSITIONS,
+            "updates": UPDATES,
+            "settings": asdict(make_settings("exact", "uniform")),
+            "runs": runs,
+        }
+        text = json.dumps(content, indent=1).replace("\n   ", " ").replace("\n  }", " }")
+        write_atomically(arguments.output, (text + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
