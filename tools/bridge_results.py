@@ -105,7 +105,7 @@ def main() -> None:
     done = {run["seed"] for run in runs}
     for seed in tqdm([seed for seed in range(arguments.seeds) if seed not in done], unit=" seeds"):
         started = time.process_time()
-        runs += [train_once(*where, critic, rule, seed) for where, critic, rule in combinations]
+        runs += [train_once(name, data, critic, rule, seed) for (name, data), critic, rule in combinations]
         seconds += time.process_time() - started
         provenance = {
             "command": f"python tools/bridge_results.py --seeds {len({run['seed'] for run in runs})}",
