@@ -381,12 +381,11 @@ def _refresh(settings: Settings, data: Data, state: State) -> Priorities | None:
     )._replace(position=(priorities.position + size) % count)
 
 
-def _draw(settings: Settings, data: Data, priorities: Priorities | None, key: jax.Array) -> Steps:
+def _draw(settings: Settings, data: Data, priorities: Priorities | None, key: jax.Array) -> jax.Array:
+    """Draw the items of one batch."""
     if priorities is None:
-        starts = replay.draw_uniform(key, settings.batch_size, replay.items(data, settings.window))
-    else:
-        starts = replay.draw(priorities, key, settings.batch_size)
-    return replay.take(data, starts, settings.window)
+        return replay.draw_uniform(key, settings.batch_size, replay.items(data, settings.window))
+    return replay.draw(priorities, key, settings.batch_size)
 
 
 # --- Losses ---------------------------------------------------------------------------------------------------------
@@ -659,17 +658,18 @@ def _update(
     settings: Settings, data: Data, exact: ExactCritic | None, state: State
 ) -> tuple[State, dict[str, jax.Array]]:
     """`policy_delay` critic updates, each on its own batch, then one policy update on the last batch."""
-    metrics = []
-    for _ in range(settings.policy_delay):
+
+    def improve_critics(state: State, _: None) -> tuple[State, tuple[jax.Array, dict[str, jax.Array]]]:
         batch_key, critic_key = jax.random.split(_key(state, 1))
-        steps = _draw(settings, data, state.priorities, batch_key)
+        starts = _draw(settings, data, state.priorities, batch_key)
+        measured: dict[str, jax.Array] = {}
         if exact is None:
-            state, measured = update_critics(settings, state, steps, critic_key)
-            metrics.append(measured)
-        state = state._replace(updates=state.updates + 1)
-    state, measured = update_policies(settings, state, steps, exact)
-    means = {name: jnp.stack([metric[name] for metric in metrics]).mean() for name in (metrics[0] if metrics else {})}
-    return state, means | measured
+            state, measured = update_critics(settings, state, replay.take(data, starts, settings.window), critic_key)
+        return state._replace(updates=state.updates + 1), (starts, measured)
+
+    state, (starts, metrics) = jax.lax.scan(improve_critics, state, length=settings.policy_delay)
+    state, measured = update_policies(settings, state, replay.take(data, starts[-1], settings.window), exact)
+    return state, {name: values.mean() for name, values in metrics.items()} | measured
 
 
 def train(
@@ -683,7 +683,7 @@ def train(
         settings: those that the state was made with.
         state: before; it stays as it is.
         data: the dataset that the state was made with.
-        updates: critic updates to do, a multiple of `refresh_every`. Each new number is compiled anew (seconds).
+        updates: critic updates to do, a multiple of `refresh_every`. The first call compiles (seconds).
         exact_critic: the true values, where they are known (bridge games): used in the critics' place, which then
             do not learn. The dataset must not be normalised.
 
@@ -703,34 +703,43 @@ def train(
         raise ValueError(
             "an exact critic needs a feed-forward learner and normalise=False: it knows states as they are"
         )
-    state, measured = _train(settings, state, data, updates, exact_critic)
+    state, measured = _train(settings, state, data, updates // settings.refresh_every, exact_critic)
     metrics = {name: float(value) for name, value in measured.items()}
     if not all(np.isfinite(value) for value in metrics.values()):
         raise FloatingPointError(f"training has diverged by update {int(state.updates)}: {metrics}")
     return state, metrics
 
 
-@partial(jax.jit, static_argnames=("settings", "updates", "exact"))
+@partial(jax.jit, static_argnames=("settings", "exact"))
 def _train(
-    settings: Settings, state: State, data: Data, updates: int, exact: ExactCritic | None
+    settings: Settings, state: State, data: Data, blocks: int, exact: ExactCritic | None
 ) -> tuple[State, dict[str, jax.Array]]:
-    def between_refreshes(state: State, _: None) -> tuple[State, dict[str, jax.Array]]:
-        state = state._replace(priorities=_refresh(settings, data, state))
-        return jax.lax.scan(
-            lambda state, _: _update(settings, data, exact, state),
-            state,
-            length=settings.refresh_every // settings.policy_delay,
-        )
+    """Re-score, then do `refresh_every` updates, `blocks` times; how often is not compiled in."""
 
-    state, metrics = jax.lax.scan(between_refreshes, state, length=updates // settings.refresh_every)
-    return state, {name: values.mean() for name, values in metrics.items()} | _measure(settings, data, state, exact)
+    def block(state: State) -> tuple[State, dict[str, jax.Array]]:
+        state = state._replace(priorities=_refresh(settings, data, state))
+        turns = settings.refresh_every // settings.policy_delay
+        state, metrics = jax.lax.scan(lambda state, _: _update(settings, data, exact, state), state, length=turns)
+        return state, {name: values.mean() for name, values in metrics.items()}
+
+    def add(_: Any, carry: tuple[State, dict[str, jax.Array]]) -> tuple[State, dict[str, jax.Array]]:
+        state, metrics = block(carry[0])
+        return state, jax.tree.map(jnp.add, carry[1], metrics)
+
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(block, state)[1])
+    state, sums = jax.lax.fori_loop(0, blocks, add, (state, nothing))
+    return state, {name: total / blocks for name, total in sums.items()} | _measure(settings, data, state, exact)
 
 
 def _measure(settings: Settings, data: Data, state: State, exact: ExactCritic | None) -> dict[str, jax.Array]:
     """The metrics that are taken once, at the end of a `train` call."""
     own_key, uniform_key = jax.random.split(_key(state, 2))
-    own = gradient_cosine(settings, state, _draw(settings, data, state.priorities, own_key), exact)
-    uniform = gradient_cosine(settings, state, _draw(settings, data, None, uniform_key), exact)
+    batches = jnp.stack(
+        [_draw(settings, data, state.priorities, own_key), _draw(settings, data, None, uniform_key)],
+    )
+    own, uniform = jax.lax.map(
+        lambda starts: gradient_cosine(settings, state, replay.take(data, starts, settings.window), exact), batches
+    )
     measured = {"gradient_cosine": own, "gradient_cosine_uniform": uniform}
     if state.priorities is None:
         return measured | {"effective_sample_size": jnp.float32(1), "steepness": jnp.float32(0)}
