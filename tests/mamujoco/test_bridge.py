@@ -167,7 +167,7 @@ def test_teams_that_push_one_way_succeed_and_crossed_teams_do_not():
 
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="coefficients have shape"):
-        ContextualGame("flat", ((0.0, 1.0),))  # type: ignore[arg-type]
+        ContextualGame("flat", ((0.0, 1.0),))
     with pytest.raises(ValueError, match="one step"):
         ContextualGame("long", contextual_twin_peaks().coefficients, horizon=2)
     with pytest.raises(ValueError, match="horizon"):
