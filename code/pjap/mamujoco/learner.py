@@ -283,11 +283,9 @@ def init(settings: Settings, data: Data, seed: int) -> State:
     if data.steps < settings.window:
         raise ValueError(f"the dataset has {data.steps} steps, fewer than one window of {settings.window}")
     key = jax.random.key_data(jax.random.key(seed, impl=GENERATOR))
-    state: State = _init(settings, data, key)
-    return state
+    return _init(settings, data, key)
 
 
-@partial(jax.jit, static_argnames="settings")
 def _init(settings: Settings, data: Data, key: jax.Array) -> State:
     policy_key, critic_key, score_key = jax.random.split(jax.random.wrap_key_data(key, impl=GENERATOR), 3)
     sizes = (data.agents, data.observation_size, data.action_size)
@@ -342,13 +340,17 @@ def score(settings: Settings, data: Data, policies: Policies, indices: jax.Array
     return jnp.asarray(joint_action_distance(steps.actions, actions, axis=(0, 2, 3)))
 
 
+@partial(jax.jit, static_argnames="settings")
 def _score_all(settings: Settings, data: Data, policies: Policies, key: jax.Array) -> Priorities:
     """Score every item and build the sum tree."""
     count, block = replay.items(data, settings.window), 1024
     blocks = jnp.arange(-(-count // block) * block).reshape(-1, block) % count
     distances = jax.lax.map(lambda indices: score(settings, data, policies, indices), blocks).reshape(-1)[:count]
     steepness = _steepness(settings, distances, key)
-    return replay.build(distances, steepness=steepness, floor=settings.floor, exponent=settings.exponent)
+    priorities: Priorities = replay.build(
+        distances, steepness=steepness, floor=settings.floor, exponent=settings.exponent
+    )
+    return priorities
 
 
 def _steepness(settings: Settings, distances: jax.Array, key: jax.Array) -> Any:
