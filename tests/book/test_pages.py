@@ -85,6 +85,8 @@ def test_a_page_shows_itself_whole(site, browser, page_name, width, theme):
     assert [error for error in errors if not any(noise in error for noise in ALLOWED)] == []
     assert page.evaluate("[...document.images].filter(image => !image.naturalWidth).map(image => image.src)") == []
     assert page.evaluate("[...document.querySelectorAll('article img')].filter(image => !image.alt).length") == 0
+    bare = "[...document.querySelectorAll('article .cell_output img')].filter(image => !image.closest('figure')).length"
+    assert page.evaluate(bare) == 0, "a picture without a caption"
     films = page.evaluate(
         "[...document.querySelectorAll('video')].map(film => [film.controls, film.autoplay, !film.error])"
     )

@@ -46,10 +46,9 @@ def test_a_chapter_has_all_its_parts(chapter):
 @pytest.mark.parametrize("chapter", EXECUTED, ids=by_name)
 def test_every_figure_has_a_caption_and_words_for_those_who_do_not_see_it(chapter):
     for cell in cells(chapter):
-        draws = re.search(r"plt\.(subplots|figure)\(", cell.source)
+        draws = re.search(r"(?m)^\S.*plt\.(subplots|figure)\(", cell.source)
         films = "figures.video(" in cell.source
-        only_defines = re.match(r"\s*(def|from|import) ", cell.source.strip()) and "\n\n\n" not in cell.source
-        if draws and not films and not only_defines:
+        if draws and not films:
             notes = cell.metadata.get("mystnb", {})
             assert notes.get("figure", {}).get("caption"), f"no caption:\n{cell.source}"
             assert notes.get("image", {}).get("alt"), f"no alt text:\n{cell.source}"
@@ -89,8 +88,10 @@ def test_numbers_of_every_chapter_are_compared(chapter):
     with_numbers = [cell for cell in compared if re.search(r"\d", str(cell.outputs))]
     assert len(with_numbers) >= 3
     for cell in kept.cells:
-        if "glue(" in cell.get("source", "") and cell.cell_type == "code" and cell.outputs:
-            assert reference.COMPARED in cell.metadata.get("tags", []), f"glued but not compared:\n{cell.source}"
+        if cell.cell_type == "code" and "glue(" in cell.source and cell.outputs:
+            # Training in floating point ends elsewhere on another processor: such cells say that they are left out.
+            decided = {reference.COMPARED, "nbval-ignore-output"} & set(cell.metadata.get("tags", []))
+            assert decided, f"glued, but neither compared nor left out on purpose:\n{cell.source}"
 
 
 def test_settings_name_no_page_that_is_not_there():
