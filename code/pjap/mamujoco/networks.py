@@ -36,6 +36,41 @@ def init_mlp(key: jax.Array, sizes: Sequence[int]) -> Layers:
     return layers
 
 
+@jax.custom_vjp
+def product(inputs: jax.Array, weight: jax.Array) -> jax.Array:
+    """The matrix product of a layer, with a faster gradient of the weight on the CPU.
+
+    XLA multiplies by a transposed matrix at about half its usual rate; transposing it first, which the barrier makes
+    it do, costs far less. The numbers are the same but for rounding.
+
+    Args:
+        inputs: (..., inputs).
+        weight: (inputs, outputs).
+
+    Returns:
+        (..., outputs).
+    """
+    return inputs @ weight
+
+
+def _transpose(matrix: jax.Array) -> jax.Array:
+    transposed: jax.Array = jax.lax.optimization_barrier(matrix.T)  # type: ignore[no-untyped-call]
+    return transposed
+
+
+def _product_backward(saved: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    inputs, weight = saved
+    rows, columns = inputs.reshape(-1, inputs.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
+    if weight.shape[1] < weight.shape[0]:  # transpose the narrower one
+        weight_gradient = (_transpose(columns) @ rows).T
+    else:
+        weight_gradient = _transpose(rows) @ columns
+    return gradient @ weight.T, weight_gradient
+
+
+product.defvjp(lambda inputs, weight: (inputs @ weight, (inputs, weight)), _product_backward)
+
+
 def apply_mlp(layers: Layers, inputs: jax.Array) -> jax.Array:
     """Apply a multi-layer perceptron with rectified hidden layers.
 
@@ -47,8 +82,8 @@ def apply_mlp(layers: Layers, inputs: jax.Array) -> jax.Array:
         (..., outputs), linear.
     """
     for layer in layers[:-1]:
-        inputs = jax.nn.relu(inputs @ layer["weight"] + layer["bias"])
-    return inputs @ layers[-1]["weight"] + layers[-1]["bias"]
+        inputs = jax.nn.relu(product(inputs, layer["weight"]) + layer["bias"])
+    return product(inputs, layers[-1]["weight"]) + layers[-1]["bias"]
 
 
 def init_policies(key: jax.Array, agents: int, observation_size: int, action_size: int, width: int) -> list[Layers]:
@@ -125,8 +160,8 @@ def value_joint_actions(critic: Layers, state: jax.Array, joint_actions: jax.Arr
         (..., M) values.
     """
     first, *rest = critic
-    from_state = state @ first["weight"][: state.shape[-1]] + first["bias"]
-    hidden = jax.nn.relu(from_state[..., None, :] + joint_actions @ first["weight"][state.shape[-1] :])
+    from_state = product(state, first["weight"][: state.shape[-1]]) + first["bias"]
+    hidden = jax.nn.relu(from_state[..., None, :] + product(joint_actions, first["weight"][state.shape[-1] :]))
     return apply_mlp(rest, hidden)[..., 0]
 
 
@@ -197,12 +232,12 @@ def _read(policy: Recurrent, observations: jax.Array) -> jax.Array:
     agents, size = observations.shape[-2:]
     weight = policy["input"]["weight"]
     # One-hot agent numbers times their rows of the weight are those rows.
-    hidden = jax.nn.relu(observations @ weight[-size:] + weight[:agents] + policy["input"]["bias"])
-    return hidden @ policy["unit"]["weight"] + policy["unit"]["bias"]
+    hidden = jax.nn.relu(product(observations, weight[-size:]) + weight[:agents] + policy["input"]["bias"])
+    return product(hidden, policy["unit"]["weight"]) + policy["unit"]["bias"]
 
 
 def _update_memory(policy: Recurrent, reading: jax.Array, memory: jax.Array) -> jax.Array:
-    recalled = memory @ policy["memory"]["weight"] + policy["memory"]["bias"]
+    recalled = product(memory, policy["memory"]["weight"]) + policy["memory"]["bias"]
     new_update, new_reset, new_candidate = jnp.split(reading, 3, axis=-1)
     old_update, old_reset, old_candidate = jnp.split(recalled, 3, axis=-1)
     update = jax.nn.sigmoid(new_update + old_update)
@@ -212,4 +247,4 @@ def _update_memory(policy: Recurrent, reading: jax.Array, memory: jax.Array) -> 
 
 def _write(policy: Recurrent, memory: jax.Array) -> jax.Array:
     output = policy["output"]
-    return jnp.tanh(jax.nn.relu(memory) @ output["weight"] + output["bias"])
+    return jnp.tanh(product(jax.nn.relu(memory), output["weight"]) + output["bias"])
