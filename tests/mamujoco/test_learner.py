@@ -399,14 +399,14 @@ CHANGES_OF_PROGRAM = {
 
 @pytest.fixture(scope="module")
 def outcome():
-    """What four updates lead to, operation by operation: to compile the loop for each setting would take minutes."""
+    """What eight updates lead to, operation by operation: to compile the loop for each setting would take minutes."""
     known = {}
 
     def run(settings):
         if settings not in known:
             data = make_data(normalise=settings.normalise)
             state = learner.init(settings, data, seed=0)
-            for turn in range(4 // settings.policy_delay):
+            for turn in range(8 // settings.policy_delay):
                 if turn % (settings.refresh_every // settings.policy_delay) == 0:
                     state = state._replace(priorities=learner._refresh(settings, data, state))
                 with jax.disable_jit():

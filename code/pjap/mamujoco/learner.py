@@ -29,6 +29,7 @@ for comparison, against their current ones.
   current partners, under the same critic, on a batch drawn by the learner's own sampling; the gradients are those of
   the value alone, with respect to all policies' parameters.
 - `gradient_cosine_uniform`: the same on a uniformly drawn batch.
+- `distance_uniform`: `distance`, at the end, on 4096 uniformly drawn items: how far the policies are from all the data.
 """
 
 import json
@@ -329,7 +330,7 @@ def score(settings: Settings, data: Data, policies: Policies, indices: jax.Array
     Args:
         settings: of the run.
         data: the dataset.
-        policies: the target policies, as in the paper's code.
+        policies: for priorities the target policies, as in the paper's code.
         indices: (M,) items.
 
     Returns:
@@ -742,7 +743,9 @@ def _measure(settings: Settings, data: Data, state: State, exact: ExactCritic | 
     own, uniform = jax.lax.map(
         lambda starts: gradient_cosine(settings, state, replay.take(data, starts, settings.window), exact), batches
     )
-    measured = {"gradient_cosine": own, "gradient_cosine_uniform": uniform}
+    spread = replay.draw_uniform(uniform_key, 4096, replay.items(data, settings.window))
+    distance = jax.lax.map(lambda items: score(settings, data, state.policies, items).mean(), spread.reshape(-1, 64))
+    measured = {"gradient_cosine": own, "gradient_cosine_uniform": uniform, "distance_uniform": distance.mean()}
     if state.priorities is None:
         return measured | {"effective_sample_size": jnp.float32(1), "steepness": jnp.float32(0)}
     weights = replay.leaf_weights(state.priorities)
