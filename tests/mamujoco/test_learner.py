@@ -113,10 +113,10 @@ def derived_critic_loss(critics, settings, steps, targets, current, uniform, noi
         weighted = []
         for k in range(settings.cql_samples):
             flat = 0.5 ** uniform.shape[-1]
-            weighted.append(valued(critic, steps.state[:-1], uniform[:, :, k]) / 1 - np.log(flat))
+            weighted.append(valued(critic, steps.state[:-1], uniform[:, :, k]) - np.log(flat))
             for part in (slice(None, -1), slice(1, None)):
-                drawn = np.clip(joined(current)[part] + settings.cql_sigma * noise[part, :, k], -1, 1)
-                density = np.exp(-0.5 * noise[part, :, k] ** 2) / (settings.cql_sigma * np.sqrt(2 * np.pi))
+                drawn = np.clip(joined(current)[part] + settings.cql_sigma * noise[:, :, k], -1, 1)
+                density = np.exp(-0.5 * noise[:, :, k] ** 2) / (settings.cql_sigma * np.sqrt(2 * np.pi))
                 weighted.append(valued(critic, steps.state[:-1], drawn) - np.log(density.prod(-1)))
         total += settings.cql_weight * (np.log(np.exp(weighted).sum(0)).mean() - values.mean())
     return total
@@ -212,7 +212,7 @@ def test_one_update_is_the_derived_one(name):
         for draw in (
             jax.random.normal(target_key, batch.actions[1:].shape),
             jax.random.uniform(uniform_key, (length - 1, *size), minval=-1.0, maxval=1.0),
-            jax.random.normal(noise_key, (length, *size)),
+            jax.random.normal(noise_key, (length - 1, *size)),
         )
     )
     targets, current = derived_targets(settings, exact, steps, target_noise), acted(exact.policies, steps)

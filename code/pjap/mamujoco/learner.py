@@ -485,17 +485,20 @@ def out_of_distribution_actions(
         settings: `cql_sigma`.
         actions: (L, B, N, A), the current policies'.
         uniform: (L - 1, B, K, N A) in [-1, 1].
-        noise: (L, B, K, N A) standard normal.
+        noise: (L - 1, B, K, N A) standard normal, used around both.
 
     Returns:
         Joint actions (R, 3 K, N A) and log-densities (R, 3 K), for R = (L - 1) B states.
     """
     size = uniform.shape[-1]
-    around = jnp.clip(_joint(actions)[..., None, :] + settings.cql_sigma * noise, -1, 1)
+    centres = _joint(actions)[..., None, :]
+    current, following = (
+        jnp.clip(centre + settings.cql_sigma * noise, -1, 1) for centre in (centres[:-1], centres[1:])
+    )
     gaussian = -0.5 * (noise**2).sum(-1) - size * np.log(settings.cql_sigma * np.sqrt(2 * np.pi))
     flat = jnp.full(uniform.shape[:-1], -size * np.log(2.0))
-    sampled = jnp.concatenate([uniform, around[:-1], around[1:]], axis=2)
-    densities = jnp.concatenate([flat, gaussian[:-1], gaussian[1:]], axis=2)
+    sampled = jnp.concatenate([uniform, current, following], axis=2)
+    densities = jnp.concatenate([flat, gaussian, gaussian], axis=2)
     return sampled.reshape(-1, *sampled.shape[2:]), densities.reshape(-1, densities.shape[-1])
 
 
@@ -619,10 +622,9 @@ def update_critics(
     else:
         length, batch = steps.rewards.shape
         size = steps.actions.shape[-2] * steps.actions.shape[-1]
-        uniform = jax.random.uniform(
-            uniform_key, (length - 1, batch, settings.cql_samples, size), minval=-1.0, maxval=1.0
-        )
-        noise = jax.random.normal(noise_key, (length, batch, settings.cql_samples, size))
+        shape = (length - 1, batch, settings.cql_samples, size)
+        uniform = jax.random.uniform(uniform_key, shape, minval=-1.0, maxval=1.0)
+        noise = jax.random.normal(noise_key, shape)
         sampled = out_of_distribution_actions(settings, unroll(state.policies, steps), uniform, noise)
         rows = steps.state[:-1].reshape(-1, steps.state.shape[-1])
         soft, soft_gradient = soft_maximum_gradient(state.critics, rows, *sampled)
