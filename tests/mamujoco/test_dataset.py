@@ -90,12 +90,12 @@ def edit(small, tmp_path, change, metadata=None):
 
 
 def test_transitions_are_those_of_the_simulator(teams):
-    _, policies = load_source(teams()[0])
-    rolled = roll_out(policies, "2halfcheetah", dataclasses.replace(SMALL, noise=0.2), (0, 0))
+    _, sources = load_source(teams()[0])
+    rolled = roll_out(sources, "2halfcheetah", dataclasses.replace(SMALL, noise=0.2), (0, 0))
     library = make_library_environment("2halfcheetah")
     library.reset()
     simulator = library.single_agent_env.unwrapped
-    again = roll_out(policies, "2halfcheetah", dataclasses.replace(SMALL, noise=0.2), (0, 0))
+    again = roll_out(sources, "2halfcheetah", dataclasses.replace(SMALL, noise=0.2), (0, 0))
     assert_same(rolled, again)
     # The second copy's first state, replayed with the stored actions in the library's own environment.
     from pjap.mamujoco.environment import Environment
@@ -110,20 +110,20 @@ def test_transitions_are_those_of_the_simulator(teams):
 
 
 def test_noise_has_its_size_and_actions_stay_in_range(teams):
-    _, policies = load_source(teams()[0])
-    rolled = roll_out(policies, "2halfcheetah", MixtureSettings(transitions=2000, copies=10), (0,))
-    noise = rolled.actions - np.asarray(act(policies, rolled.observations))
+    _, sources = load_source(teams()[0])
+    rolled = roll_out(sources, "2halfcheetah", MixtureSettings(transitions=2000, copies=10), (0,))
+    noise = rolled.actions - np.asarray(act(sources[0], rolled.observations))
     inside = np.abs(rolled.actions) < 1
     assert noise[inside].std() == pytest.approx(0.2, rel=0.05)
     assert np.abs(rolled.actions).max() <= 1
-    exact = roll_out(policies, "2halfcheetah", dataclasses.replace(SMALL, noise=0.0), (0,))
-    np.testing.assert_allclose(exact.actions, act(policies, exact.observations), atol=1e-6)
+    exact = roll_out(sources, "2halfcheetah", dataclasses.replace(SMALL, noise=0.0), (0,))
+    np.testing.assert_allclose(exact.actions, act(sources[0], exact.observations), atol=1e-6)
 
 
 def test_every_copy_ends_where_the_next_begins(teams, monkeypatch):
     monkeypatch.setattr("pjap.mamujoco.environment.EPISODE_LENGTH", 20)
-    _, policies = load_source(teams()[0])
-    rolled = roll_out(policies, "2halfcheetah", SMALL, (0,))  # two copies of 30 transitions
+    _, sources = load_source(teams()[0])
+    rolled = roll_out(sources, "2halfcheetah", SMALL, (0,))  # two copies of 30 transitions
     np.testing.assert_array_equal(np.flatnonzero(rolled.truncations), [19, 29, 49, 59])
     returns = episode_returns(rolled)
     np.testing.assert_allclose(returns[1], rolled.rewards[20:30].sum(), rtol=1e-5)
@@ -131,8 +131,8 @@ def test_every_copy_ends_where_the_next_begins(teams, monkeypatch):
 
 
 def test_falling_is_terminal_and_not_truncated(teams):
-    _, policies = load_source(teams("3hopper")[0])
-    rolled = roll_out(policies, "3hopper", MixtureSettings(transitions=400, copies=2), (0,))
+    _, sources = load_source(teams("3hopper")[0])
+    rolled = roll_out(sources, "3hopper", MixtureSettings(transitions=400, copies=2), (0,))
     assert rolled.terminals.sum() > 2
     assert not (rolled.terminals * rolled.truncations).any()
     after = np.flatnonzero(rolled.terminals[:-1]) + 1
@@ -142,10 +142,22 @@ def test_falling_is_terminal_and_not_truncated(teams):
 def test_crossed_teams_take_each_agent_from_its_own_team(teams):
     first, second = teams()
     observations = np.random.default_rng(0).normal(size=(5, 2, 12)).astype(np.float32)
-    whole = [np.asarray(act(load_source(team)[1], observations)) for team in (first, second)]
-    crossed = np.asarray(act(load_source(f"{first}+{second}")[1], observations))
+    whole = [np.asarray(act(load_source(team)[1][0], observations)) for team in (first, second)]
+    crossed = np.asarray(act(load_source(f"{first}+{second}")[1][0], observations))
     np.testing.assert_array_equal(crossed[:, 0], whole[0][:, 0])
     np.testing.assert_array_equal(crossed[:, 1], whole[1][:, 1])
+
+
+def test_teams_that_take_turns_act_together_and_equally_often(teams):
+    first, second = teams()
+    _, sources = load_source(f"{first}|{second}")
+    rolled = roll_out(sources, "2halfcheetah", MixtureSettings(transitions=2000, copies=10, noise=0.0), (0,))
+    acted = np.stack([np.asarray(act(policies, rolled.observations)) for policies in sources])
+    by = [np.isclose(rolled.actions, actions, atol=1e-5).all(axis=(1, 2)) for actions in acted]
+    assert np.logical_xor(*by).all()  # both agents of one team in each step
+    assert 0.45 < by[0].mean() < 0.55
+    changes = (by[0][1:] != by[0][:-1]).mean()
+    assert 0.45 < changes < 0.55
 
 
 def test_sources_follow_one_another_and_differ(teams):

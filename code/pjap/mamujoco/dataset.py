@@ -61,8 +61,9 @@ class MixtureSettings:
 
     Attributes:
         sources: the behaviours, in order; none means those of the mixture of this name. "TEAM" is a whole team;
-            "TEAM+TEAM" takes the first agent from the first team and the second agent from the second. A team is the
-            name of a shipped one or the path of an `.npz`.
+            "TEAM+TEAM" takes the first agent from the first team and the second agent from the second. "TEAM|TEAM"
+            draws, in each step anew, which of the teams acts. A team is the name of a shipped one or the path of an
+            `.npz`.
         transitions: how many of each source.
         noise: standard deviation of the Gaussian added to actions, which are then clipped to [-1, 1].
         copies: environment copies stepped at once; must divide `transitions`.
@@ -91,6 +92,8 @@ MIXTURES: dict[str, tuple[str, ...]] = {
     "good-medium": tuple(f"2halfcheetah-{kind}-{seed}" for seed in range(2) for kind in ("good", "medium")),
     "two-gaits": ("2halfcheetah-good-1", "2halfcheetah-good-2"),
     "crossed": ("2halfcheetah-good-1+2halfcheetah-good-2", "2halfcheetah-good-2+2halfcheetah-good-1"),
+    # Two coordinated joint actions in every state, and no state tells which comes next: the games' situation.
+    "take-turns": ("2halfcheetah-good-1|2halfcheetah-good-2",),
 }
 
 
@@ -109,39 +112,43 @@ def fill_in_sources(name: str, settings: MixtureSettings) -> MixtureSettings:
     return replace(settings, sources=MIXTURES[name])
 
 
-def load_source(source: str) -> tuple[str, list[Layers]]:
+def load_source(source: str) -> tuple[str, list[list[Layers]]]:
     """Load the policies of one source, see `MixtureSettings.sources`.
 
     Returns:
-        The scenario, and N policies.
+        The scenario, and the teams that take turns (mostly one), each N policies.
 
     Raises:
         ValueError: if a team is missing, the teams are of different scenarios, or too few or many are named.
     """
-    teams: list[Team] = [load_team(name) for name in source.split("+")]
-    scenarios = {team.scenario for team in teams}
+    crews = [[load_team(name) for name in part.split("+")] for part in source.split("|")]
+    scenarios = {team.scenario for crew in crews for team in crew}
     if len(scenarios) > 1:
-        raise ValueError(f"source {source!r} crosses teams of different scenarios: {', '.join(sorted(scenarios))}")
-    agents = len(teams[0].policies)
-    if len(teams) not in (1, agents):
-        raise ValueError(f"source {source!r} names {len(teams)} teams: name one, or one for each of {agents} agents")
-    members = teams * agents if len(teams) == 1 else teams
-    return teams[0].scenario, [team.policies[agent] for agent, team in enumerate(members)]
+        raise ValueError(f"source {source!r} mixes teams of different scenarios: {', '.join(sorted(scenarios))}")
+    return scenarios.pop(), [_cross(crew, source) for crew in crews]
+
+
+def _cross(crew: list[Team], source: str) -> list[Layers]:
+    agents = len(crew[0].policies)
+    if len(crew) not in (1, agents):
+        raise ValueError(f"source {source!r} names {len(crew)} teams: name one, or one for each of {agents} agents")
+    members = crew * agents if len(crew) == 1 else crew
+    return [team.policies[agent] for agent, team in enumerate(members)]
 
 
 def roll_out(
-    policies: list[Layers], scenario: str, settings: MixtureSettings, seed: Sequence[int], bar: Any = None
+    teams: Sequence[list[Layers]], scenario: str, settings: MixtureSettings, seed: Sequence[int], bar: Any = None
 ) -> Dataset:
-    """Run a team with action noise.
+    """Run a team, or several that take turns, with action noise.
 
     The copies' transitions follow one another, copy by copy; where a copy's last episode is unfinished, its last
     transition is marked as truncated, so that nothing joins two copies.
 
     Args:
-        policies: one for each agent.
+        teams: one policy for each agent in each; with several, each step of each copy is a random one's.
         scenario: which task.
         settings: transitions, noise and copies.
-        seed: of reset states and noise.
+        seed: of reset states, turns and noise.
         bar: a progress bar to update.
 
     Returns:
@@ -152,7 +159,7 @@ def roll_out(
     steps = []
     for _ in range(settings.transitions // settings.copies):
         observations, state = environment.observations.astype(np.float32), environment.state.astype(np.float32)
-        actions = np.asarray(act(policies, observations))
+        actions = _act_in_turns(teams, observations, rng)
         actions = actions + settings.noise * rng.standard_normal(actions.shape, np.float32)
         actions = actions.clip(-1, 1)
         rewards, terminals, truncations = environment.step(actions)
@@ -164,6 +171,15 @@ def roll_out(
     last_terminals, last_truncations = columns[3][:, -1], columns[4][:, -1]
     last_truncations[:] = np.maximum(last_truncations, 1 - last_terminals)
     return Dataset(scenario, *(column.reshape(-1, *column.shape[2:]) for column in columns))
+
+
+def _act_in_turns(teams: Sequence[list[Layers]], observations: Floats, rng: np.random.Generator) -> Floats:
+    """(E, N, A) the joint action of one team in each copy."""
+    actions: Floats = np.stack([np.asarray(act(policies, observations)) for policies in teams])
+    # One team takes every turn; drawing only where there is a choice keeps older datasets as they were.
+    turn = rng.integers(len(teams), size=len(observations)) if len(teams) > 1 else 0
+    chosen: Floats = actions[turn, np.arange(len(observations))]
+    return chosen
 
 
 def join(datasets: Sequence[Dataset]) -> Dataset:
@@ -193,8 +209,8 @@ def make_dataset(settings: MixtureSettings) -> Dataset:
     with tqdm(total=total, unit=" transitions", unit_scale=True, mininterval=1) as bar:
         return join(
             [
-                roll_out(policies, scenario, settings, (settings.seed, number), bar)
-                for number, (scenario, policies) in enumerate(sources)
+                roll_out(teams, scenario, settings, (settings.seed, number), bar)
+                for number, (scenario, teams) in enumerate(sources)
             ]
         )
 

@@ -31,13 +31,15 @@ def film_team(source: str, path: Path, frames: int, seed: int, width: int, heigh
         The return over the filmed steps.
 
     Raises:
-        ValueError: if there is no such team.
+        ValueError: if there is no such team, or the source names several that take turns.
         OSError: if the folder cannot be written to, or nothing can be rendered here.
     """
     import imageio_ffmpeg
 
     require_writable(path.parent)
-    scenario, policies = load_source(source)
+    scenario, teams = load_source(source)
+    if len(teams) > 1:
+        raise ValueError(f"source {source!r} has teams that take turns: film one of them")
     environment = Environment(scenario, 1, seed, threads=1)
     try:
         renderer = mujoco.Renderer(environment.model, height, width)
@@ -57,7 +59,7 @@ def film_team(source: str, path: Path, frames: int, seed: int, width: int, heigh
     try:
         writer.send(None)
         for _ in range(frames):
-            rewards, _, _ = environment.step(act(policies, environment.observations.astype(np.float32)))
+            rewards, _, _ = environment.step(act(teams[0], environment.observations.astype(np.float32)))
             total += float(rewards[0])
             renderer.update_scene(environment.data[0], camera="track")
             writer.send(renderer.render())
