@@ -28,7 +28,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site():
     """The address of the built book, served on this machine."""
     assert (HTML / "index.html").exists(), "the book is not built: run `make book` first"
@@ -38,8 +38,9 @@ def site():
     server.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    # A session-wide browser would leave an event loop running under the tests of other files.
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     path = next((found for name in names if (found := shutil.which(name))), None)
     if path is None:
