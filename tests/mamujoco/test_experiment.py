@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,38 @@ def test_an_interrupted_run_goes_on_to_the_same_result(vaults, tmp_path, monkeyp
     assert experiment.perform(run, vaults, tmp_path / "cut") == resumed  # nothing is done twice
 
 
+def start_command(vaults, results):
+    arguments = ["experiment", "run", "--vaults", str(vaults), "--results", str(results), "--datasets", "small"]
+    sizes = {"updates": 60, "evaluate-every": 20, "episodes": 1}
+    arguments += ["--variants", "pjap", "--seeds", "0", *(str(part) for size in sizes.items() for part in size)]
+    arguments = [f"--{part}" if part in sizes else part for part in arguments]
+    program = "import sys; from pjap.cli import main; sys.exit(main(sys.argv[1:]))"
+    return subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(vaults, tmp_path_factory):
+    return experiment.perform(Run("small", "bc", "pjap", 0, 60, 20, 1), vaults, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT], ids=lambda each: each.name)
+def test_a_stopped_command_goes_on_to_the_same_result(vaults, uninterrupted, tmp_path, stop):
+    process = start_command(vaults, tmp_path)
+    while not list((tmp_path / "unfinished").glob("[!.]*.npz")):  # the first checkpoint is whole
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(stop)
+    _, errors = process.communicate()
+    assert process.returncode == (-stop if stop == signal.SIGKILL else 130)
+    assert "Traceback" not in errors
+    assert not list(tmp_path.glob("*.json"))
+    again = start_command(vaults, tmp_path)
+    _, errors = again.communicate()
+    assert again.returncode == 0, errors
+    assert curve(tmp_path / uninterrupted.name) == curve(uninterrupted)
+    assert not list((tmp_path / "unfinished").glob("[!.]*"))
+
+
 def test_a_sweep_records_what_it_did_and_the_report_compares(vaults, tmp_path, capsys):
     sweep = Sweep(datasets=("small",), variants=("uniform", "pjap,steepness=10"), seeds=(0, 1), **SMALL)
     paths = experiment.run_sweep(sweep, vaults, tmp_path, command="pjap experiment run")
@@ -69,7 +103,7 @@ def test_a_sweep_records_what_it_did_and_the_report_compares(vaults, tmp_path, c
         assert [point["updates"] for point in result["curve"]] == [20, 40]
     assert {result["settings"]["steepness"] for result in results if result["settings"]["sampling"] == "pjap"} == {10}
 
-    rows = {row["variant"]: row for row in experiment.report(results)}
+    rows = {row["method"]: row for row in experiment.report(results)}
     scores = {
         (r["run"]["variant"], r["run"]["seed"]): r["curve"][-1]["return"] / r["data"]["returns"]["mean"]
         for r in results
@@ -81,6 +115,24 @@ def test_a_sweep_records_what_it_did_and_the_report_compares(vaults, tmp_path, c
 
     assert cli.main(["experiment", "report", "--results", str(tmp_path), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 2
+
+
+def result(variant, seed, score):
+    run = {"dataset": "good", "learner": "cql", "variant": variant, "seed": seed, "updates": 40}
+    return {"run": run, "curve": [{"return": 100 * score, "distance": 0.1}], "data": {"returns": {"mean": 100.0}}}
+
+
+def test_methods_are_compared_under_the_same_common_settings():
+    results = [result("uniform", seed, 9.0) for seed in (0, 1)]
+    results += [result("uniform,cql_samples=4", seed, 1.0 + seed) for seed in (0, 1)]
+    results += [result("pjap,cql_samples=4,steepness=2", seed, 1.5 + seed) for seed in (0, 1)]
+    results += [result("uniform,partners=current,cql_samples=4", seed, 0.75 + seed) for seed in (0, 1)]
+    rows = {(row["common"], row["method"]): row for row in experiment.report(results)}
+    assert rows["cql_samples=4", "pjap,steepness=2"]["difference"].point == 0.5
+    assert rows["cql_samples=4", "uniform,partners=current"]["difference"].point == -0.25
+    assert rows["", "uniform"]["difference"] is rows["cql_samples=4", "uniform"]["difference"] is None
+    grouped = experiment.group(results)
+    assert grouped["good", "cql", "cql_samples=4", 40]["uniform"][1] is results[3]
 
 
 def test_a_dask_cluster_that_loses_a_worker_loses_no_result(vaults, tmp_path):

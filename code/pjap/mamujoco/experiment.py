@@ -3,6 +3,9 @@
 A *variant* is written as the command line and the result files have it: the sampling, then any settings that differ
 from the learner's own, as in ``pjap``, ``pjap,steepness=10`` or ``uniform,partners=current``.
 
+What two variants are compared in are the sampling and the settings of `COMPARED`; all others, as in
+``pjap,cql_samples=4``, are common to both sides of a comparison (see `split_variant`).
+
 A sweep does only what is missing: a run whose result file exists is not repeated, and one that was interrupted goes
 on from its checkpoint to the same result, bit for bit, that it would have had.
 """
@@ -30,6 +33,9 @@ from pjap.mamujoco.environment import Environment
 from pjap.mamujoco.learner import Settings
 
 RESULTS = Path("runs/experiment")
+
+COMPARED = ("steepness", "target_ess", "exponent", "floor", "refresh", "refresh_size", "refresh_every", "partners")
+"""The settings in which variants are compared: those of PJAP, and whose actions the partners' are."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,25 @@ def parse_variant(variant: str) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             settings[name] = text
     return settings
+
+
+def split_variant(variant: str) -> tuple[str, str]:
+    """Part a variant into what is compared and what both sides of a comparison share.
+
+    Args:
+        variant: see the module's docstring.
+
+    Returns:
+        The method (the sampling and the settings of `COMPARED`) and the common settings, each in the variant's order.
+
+    Example:
+        >>> split_variant("pjap,cql_samples=4,steepness=10")
+        ('pjap,steepness=10', 'cql_samples=4')
+    """
+    sampling, *changes = variant.split(",")
+    compared = [change for change in changes if change.partition("=")[0] in COMPARED]
+    common = [change for change in changes if change not in compared]
+    return ",".join([sampling, *compared]), ",".join(common)
 
 
 # One run
@@ -328,47 +353,66 @@ def final(result: dict[str, Any], quantity: str, share: float = 0.2) -> float:
 
 
 def report(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Compare the variants of each learner on each dataset with uniform sampling, paired by seed.
+    """Compare methods with uniform sampling in the same place, paired by seed.
 
-    The score of a run is its return at the end (see `final`), divided by the mean return of the data's episodes.
+    A place is a dataset, a learner, a number of updates and the settings that are common to all methods there (see
+    `split_variant`). The score of a run is its return at the end (see `final`), divided by the mean return of the
+    data's episodes.
 
     Args:
         results: as read.
 
     Returns:
-        A row for each dataset, learner, length and variant: `dataset`, `learner`, `variant`, `updates`, `seeds`,
-        estimates of `median`, `IQM` and `mean` score and of `distance` (mean sampled, at the end), and, where there
-        are uniform runs to compare with, of `difference` in score and `improvement` (its probability). An estimate
-        is None where there are fewer than two seeds.
+        A row for each place and method: `dataset`, `learner`, `common`, `updates`, `method`, `seeds`, estimates of
+        `median`, `IQM` and `mean` score and of `distance` (mean sampled, at the end), and, where there are uniform
+        runs to compare with, of `difference` in score and `improvement` (its probability). An estimate is None where
+        there are fewer than two seeds.
     """
-    groups: dict[tuple[str, str, int, str], dict[int, dict[str, Any]]] = {}
+    places = group(results)
+    return [
+        dict(zip(PLACE, place, strict=True)) | _row(method, by_seed, methods.get("uniform", {}))
+        for place, methods in sorted(places.items())
+        for method, by_seed in sorted(methods.items())
+    ]
+
+
+Place = tuple[str, str, str, int]
+PLACE = ("dataset", "learner", "common", "updates")
+
+
+def group(results: Iterable[dict[str, Any]]) -> dict[Place, dict[str, dict[int, dict[str, Any]]]]:
+    """Sort results by place, method and seed; see `report`.
+
+    Args:
+        results: as read.
+
+    Returns:
+        `group(results)[dataset, learner, common, updates][method][seed]` is a result.
+    """
+    places: dict[Place, dict[str, dict[int, dict[str, Any]]]] = {}
     for result in results:
         run = result["run"]
-        key = (run["dataset"], run["learner"], run["updates"], run["variant"])
-        groups.setdefault(key, {})[run["seed"]] = result
-    rows = []
-    for (dataset, name, updates, variant), by_seed in sorted(groups.items()):
-        scores = {seed: _score(result) for seed, result in by_seed.items()}
-        baseline = groups.get((dataset, name, updates, "uniform"), {})
-        paired = {seed: _score(result) for seed, result in baseline.items()}
-        enough = len(scores) >= 2
-        compared = variant != "uniform" and len(set(scores) & set(paired)) >= 2
-        values, others = list(scores.values()), list(paired.values())
-        distances = [final(result, "distance") for result in by_seed.values()]
-        rows.append(
-            {
-                "dataset": dataset,
-                "learner": name,
-                "updates": updates,
-                "variant": variant,
-                "seeds": sorted(scores),
-                **(statistics.aggregate(values) if enough else dict.fromkeys(statistics.AGGREGATES)),
-                "distance": statistics.aggregate(distances)["mean"] if enough else None,
-                "difference": statistics.paired_difference(scores, paired) if compared else None,
-                "improvement": statistics.probability_of_improvement(values, others) if compared else None,
-            }
-        )
-    return rows
+        method, common = split_variant(run["variant"])
+        place = (run["dataset"], run["learner"], common, run["updates"])
+        places.setdefault(place, {}).setdefault(method, {})[run["seed"]] = result
+    return places
+
+
+def _row(method: str, by_seed: dict[int, dict[str, Any]], uniform: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """What the report says of one method, beside uniform sampling in the same place."""
+    scores, baseline = ({seed: _score(result) for seed, result in each.items()} for each in (by_seed, uniform))
+    enough = len(scores) >= 2
+    compared = method != "uniform" and len(set(scores) & set(baseline)) >= 2
+    values, others = list(scores.values()), list(baseline.values())
+    distances = [final(result, "distance") for result in by_seed.values()]
+    return {
+        "method": method,
+        "seeds": sorted(scores),
+        **(statistics.aggregate(values) if enough else dict.fromkeys(statistics.AGGREGATES)),
+        "distance": statistics.aggregate(distances)["mean"] if enough else None,
+        "difference": statistics.paired_difference(scores, baseline) if compared else None,
+        "improvement": statistics.probability_of_improvement(values, others) if compared else None,
+    }
 
 
 def _score(result: dict[str, Any]) -> float:
@@ -377,11 +421,11 @@ def _score(result: dict[str, Any]) -> float:
 
 def format_report(rows: Sequence[dict[str, Any]]) -> str:
     """The report as a plain-text table, one line a row."""
-    columns = ["dataset", "learner", "updates", "variant", "seeds", *statistics.AGGREGATES, "distance"]
+    columns = [*PLACE, "method", "seeds", *statistics.AGGREGATES, "distance"]
     columns += ["difference", "improvement"]
     table = [columns]
     for row in rows:
-        cells = {**row, "seeds": len(row["seeds"])}
+        cells = {**row, "common": row["common"] or "-", "seeds": len(row["seeds"])}
         table.append(["-" if cells[column] is None else str(cells[column]) for column in columns])
     widths = [max(len(line[i]) for line in table) for i in range(len(columns))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in table)
