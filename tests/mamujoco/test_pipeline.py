@@ -10,7 +10,7 @@ from pjap.mamujoco.behaviour import load_team
 from pjap.mamujoco.film import film_team
 
 
-def test_from_nothing_to_a_checked_dataset_of_another_scenario(tmp_path, capsys, monkeypatch):
+def test_from_nothing_to_the_report_of_another_scenario(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("pjap.mamujoco.behaviour.FINAL_EPISODES", 2)
     sizes = {
         "transitions": 600,
@@ -34,6 +34,15 @@ def test_from_nothing_to_a_checked_dataset_of_another_scenario(tmp_path, capsys,
     assert description["scenario"] == "3hopper"
     assert description["shapes"]["observations"] == [200, 3, 9]
     assert description["terminals"] > 0
+
+    run = ["experiment", "run", "--scenario", "3hopper", "--datasets", "mine", "--variants", "uniform", "pjap"]
+    run += ["--seeds", "0", "1", "--updates", "20", "--evaluate-every", "20", "--episodes", "2"]
+    assert cli.main([*run, "--vaults", str(tmp_path / "vaults"), "--results", str(tmp_path / "results")]) == 0
+    capsys.readouterr()
+    assert cli.main(["experiment", "report", "--results", str(tmp_path / "results"), "--json"]) == 0
+    rows = {row["method"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["pjap"]["seeds"] == [0, 1]
+    assert rows["pjap"]["difference"] is not None
 
 
 class Canvas:

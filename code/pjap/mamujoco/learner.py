@@ -13,7 +13,7 @@ the re-scoring of priorities follow each other without a return to Python.
 updates and Adam. `bc` adds TD3+BC's clone term to the policy loss; `cql` adds CQL's penalty to the critic loss.
 `recurrent-cql` is the paper's own learner (Tilbury et al., arXiv 2407.01343). Each draws windows of the data
 uniformly or by PJAP, and improves each agent's policy against its partners' *replayed* actions (BRUD; chapter 3), or,
-for comparison, against their current ones.
+for comparison, against their current ones. Chapter 9 lists, learner by learner, the differences from the released code.
 
 **Metrics** of a `train` call, means over its updates unless said otherwise:
 
