@@ -13,7 +13,7 @@ RESULTS  := $(shell find book/results -type f)
 SITE     := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint serve notebooks lock clean
+.PHONY: help book test lint serve notebooks bench lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -53,6 +53,10 @@ serve: book ## Build the book and serve it on this machine
 
 notebooks: $(READY) ## Run the chapters and rewrite the reference notebooks that the tests compare with
 	$(BIN)/python tools/reference_notebooks.py
+
+bench: $(READY) ## Time the environment and the learners against named peers, on a machine that does nothing else
+	$(BIN)/python benchmarks/environment.py
+	$(BIN)/python benchmarks/learner.py
 
 lock: ## Refresh requirements.txt from pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -162,7 +162,11 @@ def take(data: Data, starts: jax.Array, length: int) -> Steps:
     Returns:
         Steps with leading axes (L, B).
     """
-    rows = data.rows[starts + jnp.arange(length)[:, None]]
+    return split(data, data.rows[starts + jnp.arange(length)[:, None]])
+
+
+def split(data: Data, rows: jax.Array) -> Steps:
+    """Part stored rows (..., columns) into what they hold: Steps with leading axes (...)."""
     agents, leading = data.agents, rows.shape[:-1]
     widths = [data.state_size, agents * data.observation_size, agents * data.action_size]
     state, observations, actions, rest = jnp.split(rows, np.cumsum(widths), axis=-1)

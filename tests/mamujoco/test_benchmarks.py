@@ -1,0 +1,34 @@
+"""What the benchmarks count: a wrong count would make any share of the limit."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import jax, jax.numpy as jnp
+from benchmarks.learner import count_operations
+from pjap.mamujoco.networks import apply_mlp, init_mlp
+
+def repeated(matrix):
+    return jax.lax.scan(lambda carry, _: (matrix @ carry, None), jnp.ones((3, 4)), length=5)[0]
+
+def gradient(layers, inputs):
+    return jax.grad(lambda layers: apply_mlp(layers, inputs).sum())(layers)
+
+print(count_operations(repeated, jnp.ones((3, 3))))
+print(count_operations(gradient, init_mlp(jax.random.key(0), (6, 7, 5, 1)), jnp.ones((10, 6))))
+"""
+
+
+def test_operations_are_those_of_the_layers():
+    # The benchmark pins itself to one core and one thread, which must not happen to the other tests' process.
+    root = Path(__file__).parents[2]
+    path = os.pathsep.join([str(root), str(root / "code")])
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    repeated, gradient = (float(line) for line in done.stdout.split())
+    assert repeated == 5 * 2 * 3 * 3 * 4
+    # Forwards but for the last layer, whose output no gradient needs; the weights' gradients; the hidden layers'.
+    first, second, last = (2 * 10 * size for size in (6 * 7, 7 * 5, 5 * 1))
+    assert gradient == (first + second) + (first + second + last) + (second + last)
