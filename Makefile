@@ -52,7 +52,7 @@ serve: book ## Build the book and serve it on this machine
 	@$(BIN)/python -m http.server --bind localhost --directory _build/html 8000
 
 notebooks: $(READY) ## Run the chapters and rewrite the reference notebooks that the tests compare with
-	$(BIN)/python tools/reference_notebooks.py
+	$(BIN)/python -m tools.reference_notebooks
 
 lock: ## Refresh requirements.txt from pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
