@@ -165,6 +165,8 @@ def _plain_code(cell: Any, page: str, values: dict[str, str], where: addresses.A
 def _plain_text(cell: Any, page: str, values: dict[str, str], where: addresses.Addresses) -> list[Any]:
     """The cell in plain Markdown: several cells where exercises and solutions begin and end."""
     text = re.sub(r"(?m)^\([\w-]+\)=\n", "", cell.source)
+    on_page = f"*An interactive figure stands here on [the book's page]({where.page(page)}).*"
+    text = re.sub(r'(?m)^<div class="pjap-figure".*</div>$', on_page, text)
     text = re.sub(r"(?m)^\$\$ \(([\w-]+)\)$", lambda found: rf"\tag{{{labels()[found[1]].number}}}" + "\n$$", text)
     blocks = _blocks(text.splitlines())
     pieces: list[tuple[list[str], bool]] = [([], False)]
