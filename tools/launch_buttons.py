@@ -1,6 +1,6 @@
 """A Sphinx extension: under each executed chapter's title, links that open its notebook elsewhere.
 
-The theme's own launch buttons are not used: they offer JupyterLite on every page, and for download a notebook full of MyST.
+The theme's own launch buttons are not used: they offer JupyterLite on every page, and a download that is full of MyST.
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from tools import addresses
+
 
 def runs_in_a_browser(chapter: Path) -> bool:
     """Whether a chapter, given as its source, needs nothing but what Pyodide has: the game half does."""

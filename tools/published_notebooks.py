@@ -168,9 +168,8 @@ def _plain_text(cell: Any, page: str, values: dict[str, str], where: addresses.A
     on_page = f"*An interactive figure stands here on [the book's page]({where.page(page)}).*"
     text = re.sub(r'(?m)^<div class="pjap-figure".*</div>$', on_page, text)
     text = re.sub(r"(?m)^\$\$ \(([\w-]+)\)$", lambda found: rf"\tag{{{labels()[found[1]].number}}}" + "\n$$", text)
-    blocks = _blocks(text.splitlines())
-    pieces: list[tuple[list[str], bool]] = [([], False)]
-    for block in blocks:
+    pieces: list[tuple[list[str | Block], bool]] = [([], False)]
+    for block in _blocks(text.splitlines()):
         if isinstance(block, str):
             pieces[-1][0].append(block)
         elif block.name == "exercise-start":
@@ -181,10 +180,10 @@ def _plain_text(cell: Any, page: str, values: dict[str, str], where: addresses.A
         elif block.name in ("exercise-end", "solution-end"):
             pieces.append(([], False))
         else:
-            pieces[-1][0].extend(_plain_block(block))
+            pieces[-1][0].append(block)
     cells: list[Any] = []
-    for lines, folded in pieces:
-        plain = _roles("\n".join(lines), page, values, where).strip()
+    for blocks, folded in pieces:
+        plain = _roles("\n".join(_plain_lines(blocks)), page, values, where).strip()
         if plain:
             cells.append(_text_cell(cell.id if not cells else f"{cell.id}-{len(cells)}", plain))
             if folded:
@@ -227,11 +226,20 @@ def _blocks(lines: list[str]) -> list[str | Block]:
     return found
 
 
+def _plain_lines(blocks: list[str | Block]) -> list[str]:
+    """The blocks as lines, with an empty one after each directive: else the next line would go on with its quote."""
+    lines: list[str] = []
+    for before, block in zip(["", *blocks], blocks, strict=False):
+        if isinstance(block, Block):
+            lines += _plain_block(block)
+        else:
+            lines += ["", block] if isinstance(before, Block) and block else [block]
+    return lines
+
+
 def _plain_block(block: Block) -> list[str]:
     """A directive in plain Markdown, the directives inside it first."""
-    body: list[str] = []
-    for inner in _blocks(block.body):
-        body += [inner] if isinstance(inner, str) else _plain_block(inner)
+    body = _plain_lines(_blocks(block.body))
     if block.name == "admonition" and "dropdown" in block.options.get("class", ""):
         return ["<details>", f"<summary>{block.title}</summary>", "", *body, "", "</details>"]
     if block.name == "admonition":
