@@ -60,14 +60,13 @@ def write_contents(folder: Path) -> None:
 def main() -> None:
     """Build the wheel, write the contents, and let JupyterLite make its site of them."""
     shutil.rmtree(WORK, ignore_errors=True)
-    shutil.rmtree(SITE, ignore_errors=True)
     write_contents(WORK / "contents")
     # By way of an archive of the sources, so that no file of an earlier build gets into the wheel.
     build = ["uv", "build", "--quiet", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(WORK)]
     subprocess.run([Path(sys.prefix) / "bin" / build[0], *build[1:], str(ROOT)], check=True)
     (wheel,) = WORK.glob("*.whl")
     lite = [sys.executable, "-m", "jupyterlite_core", "build", "--no-sourcemaps", "--no-unused-shared-packages"]
-    lite += ["--lite-dir", str(WORK), "--contents", "contents", "--output-dir", str(SITE)]
+    lite += ["--lite-dir", str(WORK), "--contents", "contents", "--output-dir", "site"]
     lite += ["--apps", "lab", "--apps", "notebooks", "--piplite-wheels", str(wheel)]
     # Of the environment's JupyterLab extensions, the kernel alone.
     kernel = EXTENSIONS / "@jupyterlite" / "pyodide-kernel-extension"
@@ -75,6 +74,8 @@ def main() -> None:
     result = subprocess.run(lite, capture_output=True, text=True, cwd=WORK)
     if result.returncode:
         raise SystemExit(f"JupyterLite did not build:\n{result.stdout}{result.stderr}")
+    shutil.rmtree(SITE, ignore_errors=True)
+    (WORK / "site").rename(SITE)
 
 
 if __name__ == "__main__":
