@@ -238,6 +238,36 @@ def test_results_are_fetched_where_they_are_missing(chapter, tmp_path):
     assert run.cells[-1].outputs[0].text == "[]\n"
 
 
+needs_network = pytest.mark.skipif(
+    "PJAP_NETWORK" not in os.environ,
+    reason="needs the package index and Pyodide's CDN: set PJAP_NETWORK where they are reached",
+)
+
+
+@needs_network
+def test_the_first_cell_makes_a_bare_python_run_the_chapter(tmp_path):
+    """As on Colab: nothing but Jupyter is there. The repository is this one, as last committed."""
+    public, bare, reader = tmp_path / "public" / HERE.name, tmp_path / "bare", tmp_path / "reader"
+    subprocess.run(["git", "clone", "--quiet", "--bare", ROOT.as_uri(), public], check=True)
+    subprocess.run([sys.executable, "-m", "venv", bare], check=True)
+    # The pip that comes with Python 3.11 takes no address of a repository on this machine.
+    pip = [bare / "bin" / "python", "-m", "pip", "install", "--quiet", "--upgrade"]
+    subprocess.run([*pip, "pip", "ipykernel", "nbclient"], check=True)
+    notebook = published(ROOT / "book" / "07-twin-peaks.md")
+    notebook.cells[0].source = notebook.cells[0].source.replace(HERE.repository, public.as_uri())
+    reads = next(place for place, cell in enumerate(notebook.cells) if '"results/' in cell.source)
+    del notebook.cells[reads + 1 :]
+    reader.mkdir()
+    nbformat.write(notebook, reader / "chapter.ipynb")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [bare / "bin" / "jupyter-execute", "--kernel_name=python3", "chapter.ipynb"]
+    result = subprocess.run(command, cwd=reader, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    installed = [bare / "bin" / "python", "-c", "import pjap; print(pjap.__file__)"]
+    where = subprocess.run(installed, cwd=reader, env=environment, capture_output=True, text=True, check=True).stdout
+    assert where.startswith(str(bare))
+
+
 # Links on the pages
 
 
@@ -442,9 +472,7 @@ def test_python_starts_offline_in_the_browser_and_imports_the_package(site, brow
     assert refused == []
 
 
-@pytest.mark.skipif(
-    "PJAP_NETWORK" not in os.environ, reason="needs Pyodide's CDN: set PJAP_NETWORK where it is reached"
-)
+@needs_network
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("chapter", GAME_HALF, ids=by_name)
 def test_a_chapter_runs_in_the_browser(site, browser, put_into_the_site, chapter):
