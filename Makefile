@@ -6,14 +6,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 HTML   := _build/html/index.html
+LITE   := _build/html/lite/index.html
 
-CHAPTERS := $(wildcard book/*.md)
-PACKAGE  := $(shell find code -name '*.py')
-RESULTS  := $(shell find book/results -type f)
-SITE     := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
+CHAPTERS  := $(wildcard book/*.md)
+PACKAGE   := $(shell find code -name '*.py')
+RESULTS   := $(shell find book/results -type f)
+NOTEBOOKS := $(wildcard book/*.ipynb)
+BUTTONS   := tools/launch_buttons.py tools/addresses.py
+SITE      := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint serve notebooks bench lock clean
+.PHONY: help book lite test lint serve notebooks bench lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -32,11 +35,24 @@ _build/.inputs: $(READY) $(PACKAGE) $(RESULTS)
 	@rm -rf _build/.jupyter_cache _build/html _build/.doctrees
 	@mkdir -p _build && touch $@
 
-$(HTML): _build/.inputs $(CHAPTERS) $(SITE)
+# Pages that have not changed are not written again, but their launch buttons may have.
+_build/.buttons: $(BUTTONS)
+	@rm -rf _build/html _build/.doctrees
+	@mkdir -p _build && touch $@
+
+$(HTML): _build/.inputs _build/.buttons $(CHAPTERS) $(NOTEBOOKS) $(SITE)
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@touch $@
 
-book: $(HTML) ## Execute every chapter and build the book, warnings as errors
+# After the pages, not because of them: a changed chapter comes in with its notebook.
+$(LITE): _build/.inputs _build/.buttons $(NOTEBOOKS) tools/browser_site.py | $(HTML)
+	@echo "Building the site that runs notebooks in the browser (about 15 seconds)"
+	@$(BIN)/python -m tools.browser_site
+	@touch $@
+
+lite: $(LITE) ## Build the JupyterLite site behind "Run in your browser"; 'make book' does it too
+
+book: $(HTML) $(LITE) ## Execute every chapter and build the book, warnings as errors
 	@echo "The book is built: open _build/html/index.html, or type 'make serve'."
 
 lint: $(READY) ## Check style and types
@@ -52,7 +68,7 @@ serve: book ## Build the book and serve it on this machine
 	@$(BIN)/python -m http.server --bind localhost --directory _build/html 8000
 
 notebooks: $(READY) ## Run the chapters and rewrite the reference notebooks that the tests compare with
-	$(BIN)/python tools/reference_notebooks.py
+	$(BIN)/python -m tools.reference_notebooks
 
 bench: $(READY) ## Time the environment and the learners against named peers, on a machine that does nothing else
 	$(BIN)/python benchmarks/environment.py

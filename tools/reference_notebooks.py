@@ -1,10 +1,10 @@
-"""Run the chapters and write the reference notebooks that the tests re-run and compare.
+"""Run the chapters and write the notebooks beside them: those that readers open, and that the tests re-run and compare.
 
-    python tools/reference_notebooks.py                 all chapters
-    python tools/reference_notebooks.py 04 06           those whose names start so
+    python -m tools.reference_notebooks                 all chapters
+    python -m tools.reference_notebooks 04 06           those whose names start so
 
-A reference notebook is a chapter's own cells with their text outputs; images and films are stripped.
-It is generated, never edited: change the chapter and run this again.
+A reference notebook is a chapter's own cells with their text outputs, in plain Markdown (`published_notebooks`);
+images and films are stripped. It is generated, never edited: change the chapter and run this again.
 """
 
 import os
@@ -17,6 +17,8 @@ import nbformat
 import yaml
 from nbclient import NotebookClient
 from tqdm import tqdm
+
+from tools.published_notebooks import glued, publish
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "book"
@@ -91,7 +93,8 @@ def main(prefixes: list[str]) -> None:
     """Write the reference notebooks of the chapters whose names start with one of the prefixes."""
     wanted = [page for page in chapters() if not prefixes or page.name.startswith(tuple(prefixes))]
     for page in tqdm(wanted, desc="reference notebooks", unit="chapter"):
-        write(execute(read(page)), NOTEBOOKS / f"{page.stem}.ipynb")
+        executed = execute(read(page))
+        write(publish(executed, f"book/{page.stem}", glued(executed)), NOTEBOOKS / f"{page.stem}.ipynb")
     if not prefixes:
         kept = {page.stem for page in wanted}
         for notebook in NOTEBOOKS.glob("*.ipynb"):
