@@ -1,0 +1,211 @@
+/* The package's mathematics for the figures: games of two players, updates, learning.
+ *
+ * Mirrored from code/pjap/priorities.py and code/pjap/games/{polynomial,updates,learning,theory}.py, and compared with
+ * fixtures which the package writes (tests/book/test_figure_mathematics.py). Two players only.
+ *
+ * A game is { coefficients }, coefficients[k][l] the weight of x^k y^l. A joint action, a joint policy and a gradient
+ * are pairs [x, y]; a dataset is an array of such pairs. Settings are { steepness, exponent, floor }.
+ * Functions are pure, and do not check what they are given: the figures hand in finite numbers in range.
+ */
+
+export const DEFAULTS = Object.freeze({ steepness: 4, exponent: 1, floor: 1e-4 });
+
+const sum = (values) => values.reduce((total, value) => total + value, 0);
+const square = (value) => value * value;
+const clip = (value, low, high) => Math.min(Math.max(value, low), high);
+
+/** A polynomial, lowest power first, at a point: Horner's rule. */
+export function evaluate(polynomial, at) {
+  return polynomial.reduceRight((value, coefficient) => value * at + coefficient, 0);
+}
+
+/** The derivative of a polynomial, lowest power first. */
+export function differentiate(polynomial) {
+  return polynomial.slice(1).map((coefficient, k) => (k + 1) * coefficient);
+}
+
+/** 1, a, a^2, ...: as many powers as the game has for that player (0 is X, 1 is Y). */
+function powers(game, player, action) {
+  const count = player === 0 ? game.coefficients.length : game.coefficients[0].length;
+  const result = [1];
+  while (result.length < count) result.push(result[result.length - 1] * action);
+  return result;
+}
+
+/** The reward as a polynomial in one player's own action, given the other's powers, or the means of those. */
+function ownPolynomial(game, player, moments) {
+  const { coefficients } = game;
+  if (player === 0) return coefficients.map((row) => sum(row.map((c, l) => c * moments[l])));
+  return coefficients[0].map((_, l) => sum(coefficients.map((row, k) => row[l] * moments[k])));
+}
+
+/** The team's reward R(x, y). */
+export function reward(game, [x, y]) {
+  return evaluate(ownPolynomial(game, 0, powers(game, 1, y)), x);
+}
+
+/** The gradient of the reward at the current joint policy. */
+export function trueGradient(game, policy) {
+  return [0, 1].map((player) => {
+    const other = powers(game, 1 - player, policy[1 - player]);
+    return evaluate(differentiate(ownPolynomial(game, player, other)), policy[player]);
+  });
+}
+
+/** sum_m P(a_m) a_m^l for each power l that the game has of that player's action. */
+export function moments(game, player, data, probabilities) {
+  const count = powers(game, player, 0).length;
+  const result = new Array(count).fill(0);
+  for (let m = 0; m < data.length; m += 1) {
+    let term = probabilities[m];
+    for (let l = 0; l < count; l += 1) {
+      result[l] += term;
+      term *= data[m][player];
+    }
+  }
+  return result;
+}
+
+/** Each player's gradient with the other replayed from the data: sum_m P(a_m) d_i R(mu_i, a_m,-i). */
+export function replayedGradient(game, policy, data, probabilities) {
+  return [0, 1].map((player) => {
+    const other = moments(game, 1 - player, data, probabilities);
+    return evaluate(differentiate(ownPolynomial(game, player, other)), policy[player]);
+  });
+}
+
+/** Best Response Under Data: all rows alike. */
+export function brudGradient(game, policy, data) {
+  return replayedGradient(game, policy, data, uniformProbabilities(data));
+}
+
+export function uniformProbabilities(data) {
+  return new Array(data.length).fill(1 / data.length);
+}
+
+/** Mean absolute difference between each recorded joint action and the policy's. */
+export function jointActionDistance(data, [x, y]) {
+  return data.map((action) => (Math.abs(action[0] - x) + Math.abs(action[1] - y)) / 2);
+}
+
+/** clip(exp(-(steepness * d)^2), floor, 1) for each distance. */
+export function proximalPriorities(distances, { steepness = DEFAULTS.steepness, floor = DEFAULTS.floor } = {}) {
+  return distances.map((distance) => clip(Math.exp(-square(steepness * distance)), floor, 1));
+}
+
+/** Priorities to the power exponent, normalised. */
+export function samplingProbabilities(priorities, { exponent = DEFAULTS.exponent } = {}) {
+  const largest = priorities.reduce((most, priority) => Math.max(most, priority));
+  // A power of 1 is left out because the portraits come here a hundred thousand times.
+  const weights = priorities.map((priority) => (exponent === 1 ? priority / largest : (priority / largest) ** exponent));
+  const total = sum(weights);
+  return weights.map((weight) => weight / total);
+}
+
+/** The probability with which PJAP draws each row at this joint policy. */
+export function proximalProbabilities(policy, data, settings = {}) {
+  return samplingProbabilities(proximalPriorities(jointActionDistance(data, policy), settings), settings);
+}
+
+/** The expected update of Proximal Joint-Action Prioritisation. */
+export function pjapGradient(game, policy, data, settings = {}) {
+  return replayedGradient(game, policy, data, proximalProbabilities(policy, data, settings));
+}
+
+/** Kish's effective sample size: (sum w)^2 / sum w^2. */
+export function effectiveSampleSize(weights) {
+  const largest = weights.reduce((most, weight) => Math.max(most, weight));
+  const scaled = weights.map((weight) => weight / largest);
+  return square(sum(scaled)) / sum(scaled.map(square));
+}
+
+/** One of the three updates by its name, with the probabilities that it gave the data (none for "true"). */
+function updateAt(game, policy, data, update, settings) {
+  if (update === "true") return { gradient: trueGradient(game, policy), probabilities: [] };
+  const probabilities = update === "pjap" ? proximalProbabilities(policy, data, settings) : uniformProbabilities(data);
+  return { gradient: replayedGradient(game, policy, data, probabilities), probabilities };
+}
+
+/** Gradient ascent on the square: mu <- clip(mu + stepSize * update, -1, 1), with exact expectations over the data.
+ *
+ * update is "true", "brud" or "pjap"; players is "both", "x" or "y": who moves.
+ * Returns policies and rewards at steps 0 to T; for each step the distance of what it learnt from, and the data's
+ * probabilities.
+ */
+export function learn(game, data, start, options) {
+  const { update, steps = 100, stepSize = 0.02, players = "both", ...settings } = options;
+  const [moveX, moveY] = [players !== "y", players !== "x"];
+  let policy = start;
+  const [policies, distances, kept] = [[policy], [], []];
+  for (let step = 0; step < steps; step += 1) {
+    const { gradient, probabilities } = updateAt(game, policy, data, update, settings);
+    const apart = update === "true" ? [] : jointActionDistance(data, policy);
+    distances.push(sum(apart.map((distance, m) => distance * probabilities[m])));
+    kept.push(probabilities);
+    policy = [
+      moveX ? clip(policy[0] + stepSize * gradient[0], -1, 1) : policy[0],
+      moveY ? clip(policy[1] + stepSize * gradient[1], -1, 1) : policy[1],
+    ];
+    policies.push(policy);
+  }
+  return { policies, rewards: policies.map((at) => reward(game, at)), distances, probabilities: kept };
+}
+
+/** Where learn() ends, without its history: for portraits, which need many ends and no paths. */
+export function destination(game, data, start, options) {
+  const { update, steps = 100, stepSize = 0.02, ...settings } = options;
+  let [x, y] = start;
+  for (let step = 0; step < steps; step += 1) {
+    const { gradient } = updateAt(game, [x, y], data, update, settings);
+    x = clip(x + stepSize * gradient[0], -1, 1);
+    y = clip(y + stepSize * gradient[1], -1, 1);
+  }
+  return [x, y];
+}
+
+/** The derivative of PJAP's update with respect to the joint policy, [[xx, xy], [yx, yy]]. */
+export function pjapJacobian(game, policy, data, settings = {}) {
+  const { steepness, exponent, floor } = { ...DEFAULTS, ...settings };
+  const probabilities = proximalProbabilities(policy, data, settings);
+  const distances = jointActionDistance(data, policy);
+  // d log rho^p / d mu_j, 0 at the floor; its mean is taken off, so that products with it are covariances.
+  const slopes = [0, 1].map((j) => {
+    const slope = data.map((action, m) =>
+      Math.exp(-square(steepness * distances[m])) > floor
+        ? exponent * steepness ** 2 * distances[m] * Math.sign(action[j] - policy[j])
+        : 0,
+    );
+    const mean = sum(slope.map((value, m) => probabilities[m] * value));
+    return slope.map((value) => value - mean);
+  });
+  return [0, 1].map((i) => {
+    const own = data.map((action) => differentiate(ownPolynomial(game, i, powers(game, 1 - i, action[1 - i]))));
+    const partial = own.map((polynomial, m) => probabilities[m] * evaluate(polynomial, policy[i]));
+    const row = slopes.map((slope) => sum(partial.map((value, m) => value * slope[m])));
+    row[i] += sum(own.map((polynomial, m) => probabilities[m] * evaluate(differentiate(polynomial), policy[i])));
+    return row;
+  });
+}
+
+/** The largest real part of the Jacobian's eigenvalues: above 0 the team leaves a point at which it rests. */
+export function leadingEigenvalue(game, policy, data, settings = {}) {
+  const [[a, b], [c, d]] = pjapJacobian(game, policy, data, settings);
+  const discriminant = square(a - d) / 4 + b * c;
+  return (a + d) / 2 + Math.sqrt(Math.max(discriminant, 0));
+}
+
+/** The least steepness at which PJAP leaves a resting point that attracts BRUD; NaN if none up to `most` does. */
+export function criticalSteepness(game, policy, data, { most = 50, ...settings } = {}) {
+  const leaves = (steepness) => leadingEigenvalue(game, policy, data, { ...settings, steepness }) > 0;
+  if (leaves(0)) return 0;
+  const cells = 200;
+  let above = 1;
+  while (above <= cells && !leaves((most * above) / cells)) above += 1;
+  if (above > cells) return NaN;
+  let [low, high] = [(most * (above - 1)) / cells, (most * above) / cells];
+  for (let halving = 0; halving < 40; halving += 1) {
+    const middle = (low + high) / 2;
+    [low, high] = leaves(middle) ? [low, middle] : [middle, high];
+  }
+  return high;
+}
