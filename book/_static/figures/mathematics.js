@@ -83,6 +83,12 @@ export function uniformProbabilities(data) {
   return new Array(data.length).fill(1 / data.length);
 }
 
+/** Midpoints of side x side cells of the square, row by row, as the book's even grids. */
+export function evenGrid(side) {
+  const centres = Array.from({ length: side }, (_, i) => ((i + 0.5) / side) * 2 - 1);
+  return centres.flatMap((y) => centres.map((x) => [x, y]));
+}
+
 /** Mean absolute difference between each recorded joint action and the policy's. */
 export function jointActionDistance(data, [x, y]) {
   return data.map((action) => (Math.abs(action[0] - x) + Math.abs(action[1] - y)) / 2);
