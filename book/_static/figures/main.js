@@ -1,11 +1,13 @@
 // Brings the figures of a page to life: <div class="pjap-figure" data-figure="one-point"></div>.
 // Each figure is a module of that name whose default export draws it into the element.
 
+const shown = {};
+
 for (const root of document.querySelectorAll(".pjap-figure")) {
   const figure = root.dataset.figure;
   // The name under which the figure's state stands in the URL; a page may show the same figure twice.
-  const before = document.querySelectorAll(`.pjap-figure[data-name^="${figure}"]`).length;
-  root.dataset.name = before ? `${figure}-${before + 1}` : figure;
+  shown[figure] = (shown[figure] ?? 0) + 1;
+  root.dataset.name = shown[figure] === 1 ? figure : `${figure}-${shown[figure]}`;
   import(`./${figure}.js`)
     .then((module) => {
       module.default(root);

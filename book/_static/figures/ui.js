@@ -168,14 +168,31 @@ function aboveLevel(side, values, level) {
   let area = "";
   let line = "";
   for (let row = 0; row + 1 < side.length; row++) {
+    let from = null; // where a run of cells that are above with all corners began: it becomes one rectangle
     for (let column = 0; column + 1 < side.length; column++) {
       const corners = [[row, column], [row, column + 1], [row + 1, column + 1], [row + 1, column]];
-      const { polygon, cuts } = clipCell(corners.map(([r, c]) => ({ x: side[c], y: side[r], above: values[r][c] - level })));
-      if (polygon.length) area += `M${polygon.map(onScreen).join("L")}Z`;
+      const cell = corners.map(([r, c]) => ({ x: side[c], y: side[r], above: values[r][c] - level }));
+      const whole = cell.every(({ above }) => above >= 0);
+      if (whole && from === null) from = side[column];
+      if (from !== null && (!whole || column + 2 === side.length)) {
+        area += closed(rectangle(from, side[row], side[whole ? column + 1 : column], side[row + 1]));
+        from = null;
+      }
+      if (whole) continue;
+      const { polygon, cuts } = clipCell(cell);
+      if (polygon.length) area += closed(polygon);
       for (let i = 0; i + 1 < cuts.length; i += 2) line += `M${onScreen(cuts[i])}L${onScreen(cuts[i + 1])}`;
     }
   }
   return { area, line };
+}
+
+function rectangle(left, low, right, high) {
+  return [[left, low], [right, low], [right, high], [left, high]];
+}
+
+function closed(polygon) {
+  return `M${polygon.map(onScreen).join("L")}Z`;
 }
 
 /** The part of a grid cell above zero, with the places where its border is cut, by linear interpolation. */
@@ -330,8 +347,7 @@ export function createHandle(board, { label, shape = "circle", colour, onMove })
     move([under[0] + grip[0], under[1] + grip[1]]);
   });
   const release = () => (grip = null);
-  element.addEventListener("pointerup", release);
-  element.addEventListener("pointercancel", release);
+  element.addEventListener("lostpointercapture", release); // also when the pointer goes up, or is cancelled
 
   const keys = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
   element.addEventListener("keydown", (event) => {
@@ -464,11 +480,11 @@ function copyButton(label, text, say, otherwise) {
 // --------------------------------------------------------------------------------------------------------- predict first
 
 export const OUTCOMES = { optimum: "It finds the best reward", stays: "It stays where it is", wrong: "It goes wrong" };
-const predicted = new Set(); // figures whose reader has predicted, for as long as the page is open
 
 /**
- * Ask the reader what will happen before the figure shows it. Where the figure's element has no `data-predict`, or the
- * reader has answered, `onAnswer` is called at once and nothing is asked.
+ * Ask the reader what will happen before the figure shows it, once for each view of the page. Where the figure's element
+ * has no `data-predict`, `onAnswer` is called at once and nothing is asked. Until the answer the element carries
+ * `data-waiting`, and the stylesheet hides what has the class `pjap-secret`.
  *
  * @param {HTMLElement} root  the figure
  * @param {{question: string, parent: HTMLElement, say: (text: string) => void,
@@ -476,7 +492,7 @@ const predicted = new Set(); // figures whose reader has predicted, for as long 
  *   happened: the outcome and one sentence
  */
 export function createPrediction(root, { question, parent, say, onAnswer }) {
-  if (!("predict" in root.dataset) || predicted.has(root.dataset.name)) {
+  if (!("predict" in root.dataset)) {
     onAnswer();
     return;
   }
@@ -486,7 +502,6 @@ export function createPrediction(root, { question, parent, say, onAnswer }) {
   for (const [choice, label] of Object.entries(OUTCOMES)) {
     const button = html("button", { type: "button", class: "pjap-button", "data-choice": choice }, label);
     button.addEventListener("click", () => {
-      predicted.add(root.dataset.name);
       root.removeAttribute("data-waiting");
       const { outcome, words } = onAnswer();
       const right = outcome === choice;

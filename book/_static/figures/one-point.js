@@ -1,0 +1,373 @@
+// Figure 1, "One data point": what X and Y learn from one recorded joint action, against what they should learn.
+
+import { GAMES, gamePython, parseGame, pythonList } from "./games.js";
+import { brudGradient, learn, reward, trueGradient } from "./mathematics.js";
+import {
+  clamp,
+  createArrow,
+  createBoard,
+  createChoice,
+  createHandle,
+  createLabel,
+  createLiveRegion,
+  createPrediction,
+  createShare,
+  createTrail,
+  drawContours,
+  exact,
+  format,
+  formatPoint,
+  html,
+  linkState,
+  onNextFrame,
+  parsePoint,
+  roomFor,
+  svg,
+  toScreen,
+} from "./ui.js";
+
+const STEPS = 300; // of the package's default size
+
+/** What the figure shows of a game, a joint policy and one recorded joint action. */
+export function analyse(game, policy, recorded) {
+  const brud = brudGradient(game, policy, [recorded]);
+  const gradient = trueGradient(game, policy);
+  const path = learn(game, [recorded], policy, { update: "brud", steps: STEPS });
+  return {
+    brud,
+    gradient,
+    inner: brud[0] * gradient[0] + brud[1] * gradient[1],
+    reward: reward(game, policy),
+    path: path.policies,
+    endReward: path.rewards[STEPS],
+  };
+}
+
+/** The inner product in words: to first order, the change of the reward has its sign. */
+export function verdict({ brud, gradient, inner }) {
+  const apart = Math.hypot(brud[0] - gradient[0], brud[1] - gradient[1]);
+  if (Math.hypot(...gradient) < 1e-9) return "The true gradient is zero here.";
+  if (apart < 1e-9) return "BRUD is the true gradient.";
+  if (Math.abs(inner) < 1e-9) return "This step neither raises nor lowers the reward.";
+  return inner < 0 ? "This step lowers the reward." : "This step raises the reward.";
+}
+
+/** How following BRUD ends, for a policy whose game's best reward is known. */
+export function outcomeOf({ reward: before, path, endReward }, best) {
+  const [start, end] = [path[0], path[STEPS]];
+  if (best - endReward <= 0.02 * (best - before)) return "optimum";
+  return Math.hypot(end[0] - start[0], end[1] - start[1]) < 0.05 ? "stays" : "wrong";
+}
+
+export default function onePoint(root) {
+  const defaults = { policy: parsePoint(root.dataset.policy), recorded: parsePoint(root.dataset.recorded) };
+  const state = { game: "sign-agreement", own: "5xy - x^2 - y^2 - 4x^2y^2", ...defaults };
+  let game = GAMES[state.game];
+  let best = bestReward(game);
+  let now = null; // what analyse says of the state
+
+  const picture = html("div", { class: "pjap-picture" });
+  const aside = html("div", { class: "pjap-aside" });
+  const say = createLiveRegion(root);
+  root.append(html("div", { class: "pjap-columns" }, picture, aside), caption());
+
+  const board = createBoard(picture, { label: "The reward over both players' actions" });
+  const marks = drawMarks(board);
+  const handles = {
+    recorded: createHandle(board, { label: "Data point", shape: "square", colour: "data", onMove: (point) => move("recorded", point) }),
+    policy: createHandle(board, { label: "Joint policy", colour: "policy", onMove: (point) => move("policy", point) }),
+  };
+  const question = html("div");
+  const readout = createReadout();
+  const controls = createControls(state, { onGame: chooseGame, onOwn: typeOwn, onReset: reset });
+  const foot = html("div");
+  aside.append(question, readout.element, controls.element, foot);
+  const share = createShare(foot, { python: () => python(game, state), link: () => address.link(toEntries(state)), say });
+  const address = linkState(root.dataset.name, restore);
+
+  const redraw = onNextFrame(() => draw(say));
+  showGame();
+  draw(() => {});
+  createPrediction(root, {
+    question: `The team takes ${STEPS} BRUD steps, always from this one data point. What will happen?`,
+    parent: question,
+    say,
+    onAnswer: () => ({
+      outcome: outcomeOf(now, best),
+      words: `The reward goes from ${format(now.reward)} to ${format(now.endReward)}; the best is ${format(best)}.`,
+    }),
+  });
+
+  function draw(announce) {
+    now = analyse(game, state.policy, state.recorded);
+    handles.policy.set(state.policy);
+    handles.recorded.set(state.recorded);
+    marks.set(state, now);
+    readout.set(game, state, now);
+    for (const [name, value] of Object.entries({ inner: now.inner, reward: now.reward, endReward: now.endReward })) {
+      root.dataset[name] = exact(value);
+    }
+    root.dataset.brud = now.brud.map(exact).join(",");
+    root.dataset.gradient = now.gradient.map(exact).join(",");
+    announce(`${verdict(now)} Inner product ${format(now.inner)}.`);
+  }
+
+  function move(name, point) {
+    state[name] = point;
+    changed();
+  }
+
+  function changed() {
+    redraw();
+    address.write(toEntries(state));
+    share();
+  }
+
+  function chooseGame(name) {
+    state.game = name;
+    if (showGame()) changed();
+  }
+
+  function typeOwn(text) {
+    state.own = text;
+    if (showGame()) changed();
+  }
+
+  /** Take the game over from the state; if the reader's own cannot be read, say so and keep the game that is shown. */
+  function showGame() {
+    controls.set(state);
+    try {
+      game = GAMES[state.game] ?? parseGame(state.own);
+    } catch (error) {
+      controls.fail(error.message);
+      return false;
+    }
+    best = bestReward(game);
+    drawContours(board.surface, (point) => reward(game, point));
+    return true;
+  }
+
+  function reset() {
+    Object.assign(state, defaults);
+    changed();
+  }
+
+  function restore(entries) {
+    state.game = entries.game === "own" || entries.game in GAMES ? entries.game : state.game;
+    state.own = entries.reward ?? state.own;
+    state.policy = parsePoint(entries.policy) ?? state.policy;
+    state.recorded = parsePoint(entries.recorded) ?? state.recorded;
+    if (now) {
+      showGame();
+      redraw();
+    }
+  }
+}
+
+function bestReward(game) {
+  const side = Array.from({ length: 201 }, (_, i) => i / 100 - 1);
+  return Math.max(...side.map((x) => Math.max(...side.map((y) => reward(game, [x, y])))));
+}
+
+function toEntries({ game, own, policy, recorded }) {
+  const entries = { game, policy: policy.map(exact).join(","), recorded: recorded.map(exact).join(",") };
+  return game === "own" ? { ...entries, reward: own } : entries;
+}
+
+function python(game, { policy, recorded }) {
+  const { name, expression } = gamePython(game);
+  const imports = [name, "brud_gradient", "learn", "true_gradient"].sort((a, b) => (a < b ? -1 : 1));
+  return `import numpy as np
+
+from pjap.games import ${imports.join(", ")}
+
+game = ${expression}
+policy = np.array(${pythonList(policy)})
+recorded = np.array(${pythonList(recorded)})
+
+brud = brud_gradient(game, policy, [recorded])
+gradient = true_gradient(game, policy)
+history = learn(game, [recorded], policy, update="brud", steps=${STEPS})
+
+print("BRUD", brud.tolist())
+print("true gradient", gradient.tolist())
+print("inner product", float(brud @ gradient))
+print("reward", float(history.rewards[0]))
+print("reward after ${STEPS} steps", float(history.rewards[-1]))
+`;
+}
+
+// --------------------------------------------------------------------------------------------------------- the picture
+
+function drawMarks(board) {
+  const trail = createTrail(board.marks, "brud", { dashed: true });
+  const parallels = svg("polyline", { class: "pjap-parallel" });
+  board.marks.append(parallels);
+  const arrows = {
+    first: createArrow(board.marks, "first"),
+    second: createArrow(board.marks, "second"),
+    brud: createArrow(board.marks, "brud", { width: 6 }),
+    true: createArrow(board.marks, "true", { width: 3.5 }),
+  };
+  const labels = Object.fromEntries(["brud", "true", "policy", "data"].map((name) => [name, createLabel(board.marks, name)]));
+  trail.element.classList.add("pjap-secret");
+  for (const mark of [parallels, ...Object.values(arrows).map((arrow) => arrow.element), labels.brud.element, labels.true.element]) {
+    mark.classList.add("pjap-secret");
+  }
+
+  function set({ policy, recorded }, { brud, gradient, path }) {
+    const steps = { first: [brud[0], 0], second: [0, brud[1]], brud, true: gradient };
+    const scale = scaleFor(policy, Object.values(steps));
+    const drawn = Object.fromEntries(Object.entries(steps).map(([name, step]) => [name, step.map((value) => scale * value)]));
+    for (const [name, arrow] of Object.entries(arrows)) arrow.set(policy, drawn[name]);
+    const tips = ["first", "brud", "second"].map((name) => toScreen(plus(policy, drawn[name])).join(" "));
+    parallels.setAttribute("points", tips.join(" "));
+    trail.set(path);
+    labelArrows(labels, policy, drawn);
+    labelPoint(labels.policy, policy, "policy", [...Object.values(drawn), minus(recorded, policy)]);
+    labelPoint(labels.data, recorded, "data point", [minus(policy, recorded)]);
+  }
+  return { set };
+}
+
+/** One scale for all arrows, so that they can be compared: long ones shrink, and none leaves the picture. */
+function scaleFor(from, steps) {
+  const longest = Math.max(...steps.map((step) => Math.hypot(...step)));
+  return Math.min(0.9 / (longest + 0.6), ...steps.map((step) => roomFor(from, step)));
+}
+
+/** Names beside the heads of the two arrows that are compared; one above the other where the heads are close. */
+function labelArrows(labels, policy, drawn) {
+  const heads = { brud: plus(policy, drawn.brud), true: plus(policy, drawn.true) };
+  const apart = Math.hypot(...minus(heads.brud, heads.true));
+  const oneArrow = apart < 0.01;
+  const brudAbove = heads.brud[1] >= heads.true[1];
+  const offset = (name) => (apart < 0.3 ? [0, brudAbove === (name === "brud") ? -16 : 28] : beyond(drawn[name]));
+  labels.true.element.toggleAttribute("hidden", oneArrow);
+  labels.brud.set(inside(heads.brud), oneArrow ? "BRUD = true gradient" : "BRUD", offset("brud"));
+  labels.true.set(inside(heads.true), "true gradient", offset("true"));
+}
+
+/** An offset from an arrow's head, away from its foot. */
+function beyond(step) {
+  const length = Math.hypot(...step) || 1;
+  return [(18 * step[0]) / length, step[1] >= 0 ? -14 : 26];
+}
+
+/** Keep a label's middle far enough from the left and right edge for its text. */
+function inside([x, y]) {
+  return [clamp(x, -0.85, 0.85), y];
+}
+
+/** A name beside a point, on the side on which least is going on. */
+function labelPoint(label, point, text, busy) {
+  const sides = [
+    { direction: [0, 1], offset: [0, -20], anchor: "middle" },
+    { direction: [0, -1], offset: [0, 33], anchor: "middle" },
+    { direction: [1, 0], offset: [20, 6], anchor: "start" },
+    { direction: [-1, 0], offset: [-20, 6], anchor: "end" },
+  ];
+  const fits = sides.filter(({ direction }) => point[0] * direction[0] < 0.5 && point[1] * direction[1] < 0.95);
+  const rank = (side) => Math.max(...busy.map((step) => cosine(side.direction, step)));
+  const { offset, anchor } = fits.reduce((least, side) => (rank(side) < rank(least) - 1e-9 ? side : least));
+  label.set(point, text, offset, anchor);
+}
+
+const plus = (a, b) => [a[0] + b[0], a[1] + b[1]];
+const minus = (a, b) => [a[0] - b[0], a[1] - b[1]];
+const cosine = (a, b) => (a[0] * b[0] + a[1] * b[1]) / (Math.hypot(...a) * Math.hypot(...b) || 1);
+
+// ------------------------------------------------------------------------------------------------- words and controls
+
+function createReadout() {
+  const headline = html("p", { class: "pjap-headline" });
+  const product = html("span", { class: "pjap-number", "data-value": "inner" });
+  const rows = Object.fromEntries(
+    [
+      ["policy", "joint policy"],
+      ["data", "data point"],
+      ["first", "X’s update"],
+      ["second", "Y’s update"],
+      ["brud", "BRUD: both updates"],
+      ["true", "true gradient"],
+      ["trail", `reward after ${STEPS} BRUD steps`],
+    ].map(([name, text]) => {
+      const value = html("td", { class: "pjap-number", "data-value": name });
+      const secret = name === "policy" || name === "data" ? "" : "pjap-secret";
+      return [name, { row: html("tr", { class: secret }, html("th", { scope: "row" }, swatch(name), text), value), value }];
+    }),
+  );
+  const head = html("tr", { class: "pjap-unseen" }, html("th", { scope: "col" }, "mark"), html("th", { scope: "col" }, "value"));
+  const table = html("table", { class: "pjap-legend" }, html("thead", {}, head), html("tbody", {}, ...Object.values(rows).map(({ row }) => row)));
+  const element = html(
+    "div",
+    {},
+    html("div", { class: "pjap-secret" }, headline, html("p", { class: "pjap-detail" }, "Inner product of BRUD and true gradient: ", product)),
+    table,
+  );
+
+  function set(game, { policy, recorded }, now) {
+    headline.textContent = verdict(now);
+    headline.dataset.sign = Math.abs(now.inner) < 1e-9 ? "0" : String(Math.sign(now.inner));
+    product.textContent = format(now.inner);
+    const values = {
+      policy: formatPoint(policy),
+      data: formatPoint(recorded),
+      first: format(now.brud[0]),
+      second: format(now.brud[1]),
+      brud: formatPoint(now.brud),
+      true: formatPoint(now.gradient),
+      trail: `${format(now.reward)} → ${format(now.endReward)}`,
+    };
+    for (const [name, text] of Object.entries(values)) rows[name].value.textContent = text;
+  }
+  return { element, set };
+}
+
+/** The mark that a row of the legend stands for. */
+function swatch(name) {
+  const shapes = {
+    policy: () => svg("circle", { cx: 14, cy: 8, r: 6, class: "pjap-mark", style: "color: var(--pjap-policy)" }),
+    data: () => svg("rect", { x: 8.5, y: 2.5, width: 11, height: 11, rx: 1.5, class: "pjap-mark", style: "color: var(--pjap-data)" }),
+    trail: () => svg("path", { d: "M1 8H27", class: "pjap-trail pjap-dashed", style: "color: var(--pjap-brud)" }),
+  };
+  const arrow = () => svg("path", { d: "M1 6.4H16V2.5L27 8L16 13.5V9.6H1Z", style: `fill: var(--pjap-${name})` });
+  return svg("svg", { class: "pjap-swatch", viewBox: "0 0 28 16", "aria-hidden": "true" }, (shapes[name] ?? arrow)());
+}
+
+function createControls(state, { onGame, onOwn, onReset }) {
+  const element = html("div", { class: "pjap-controls" });
+  const titles = Object.entries(GAMES).map(([name, { title }]) => [name, title]);
+  const options = Object.fromEntries([...titles, ["own", "your own"]]);
+  const select = createChoice(element, { label: "Game", options, onChange: onGame });
+  const field = html("input", { type: "text", class: "pjap-text", spellcheck: "false", autocapitalize: "off", autocomplete: "off", maxlength: 200 });
+  const error = html("p", { class: "pjap-error", role: "alert" });
+  const own = html("div", { hidden: true }, html("label", { class: "pjap-field" }, html("span", {}, "R(x, y) ="), field), error);
+  const reset = html("button", { type: "button", class: "pjap-button" }, "Start again");
+  field.addEventListener("input", () => onOwn(field.value));
+  reset.addEventListener("click", onReset);
+  element.append(own, html("div", { class: "pjap-row" }, reset));
+
+  const set = ({ game, own: text }) => {
+    select.value = game;
+    own.hidden = game !== "own";
+    if (field.value !== text) field.value = text;
+    fail("");
+  };
+  const fail = (message) => {
+    error.textContent = message && `${message} The last game that could be read is shown.`;
+    field.setAttribute("aria-invalid", String(message !== ""));
+  };
+  return { element, set, fail };
+}
+
+function caption() {
+  return html(
+    "p",
+    { class: "pjap-caption" },
+    html("strong", {}, "Try it. "),
+    "Drag the joint policy and the data point, or move them with the arrow keys (Shift: finer). ",
+    "X moves as if Y still played the recorded action, and Y as if X did. ",
+    "Drag the data point onto the policy: the record is the present, and the two arrows become one.",
+  );
+}
