@@ -48,8 +48,14 @@ export function verdict({ brud, gradient, inner }) {
   const apart = Math.hypot(brud[0] - gradient[0], brud[1] - gradient[1]);
   if (Math.hypot(...gradient) < 1e-9) return "The true gradient is zero here.";
   if (apart < 1e-9) return "BRUD is the true gradient.";
-  if (Math.abs(inner) < 1e-9) return "This step neither raises nor lowers the reward.";
+  if (Math.abs(inner) < 1e-9) return "To first order, nothing changes.";
   return inner < 0 ? "This step lowers the reward." : "This step raises the reward.";
+}
+
+/** The same as an angle. */
+function angle(inner) {
+  if (Math.abs(inner) < 1e-9) return "exactly a right angle";
+  return inner < 0 ? "more than a right angle" : "less than a right angle";
 }
 
 /** How following BRUD ends, for a policy whose game's best reward is known. */
@@ -63,13 +69,12 @@ export default function onePoint(root) {
   const defaults = { policy: parsePoint(root.dataset.policy), recorded: parsePoint(root.dataset.recorded) };
   const state = { game: "sign-agreement", own: "5xy - x^2 - y^2 - 4x^2y^2", ...defaults };
   let game = GAMES[state.game];
-  let best = bestReward(game);
+  let range = null; // the worst and the best reward
   let now = null; // what analyse says of the state
 
-  const picture = html("div", { class: "pjap-picture" });
-  const aside = html("div", { class: "pjap-aside" });
+  const [top, picture, aside] = ["top", "picture", "aside"].map((place) => html("div", { class: `pjap-${place}` }));
   const say = createLiveRegion(root);
-  root.append(html("div", { class: "pjap-columns" }, picture, aside), caption());
+  root.append(html("div", { class: "pjap-columns" }, top, picture, aside));
 
   const board = createBoard(picture, { label: "The reward over both players' actions" });
   const marks = drawMarks(board);
@@ -77,24 +82,30 @@ export default function onePoint(root) {
     recorded: createHandle(board, { label: "Data point", shape: "square", colour: "data", onMove: (point) => move("recorded", point) }),
     policy: createHandle(board, { label: "Joint policy", colour: "policy", onMove: (point) => move("policy", point) }),
   };
-  const question = html("div");
   const readout = createReadout();
-  const controls = createControls(state, { onGame: chooseGame, onOwn: typeOwn, onReset: reset });
+  const controls = createControls({ onGame: chooseGame, onOwn: typeOwn });
   const foot = html("div");
-  aside.append(question, readout.element, controls.element, foot);
-  const share = createShare(foot, { python: () => python(game, state), link: () => address.link(toEntries(state)), say });
+  top.append(readout.headline);
+  picture.append(caption());
+  aside.append(readout.legend, controls.element, foot);
+  const share = createShare(foot, {
+    python: () => python(game, state),
+    link: () => address.link(toEntries(state)),
+    onReset: reset,
+    say,
+  });
   const address = linkState(root.dataset.name, restore);
 
   const redraw = onNextFrame(() => draw(say));
+  drawGame();
   showGame();
   draw(() => {});
   createPrediction(root, {
     question: `The team takes ${STEPS} BRUD steps, always from this one data point. What will happen?`,
-    parent: question,
-    say,
+    parent: top,
     onAnswer: () => ({
-      outcome: outcomeOf(now, best),
-      words: `The reward goes from ${format(now.reward)} to ${format(now.endReward)}; the best is ${format(best)}.`,
+      outcome: outcomeOf(now, range[1]),
+      words: `The reward goes from ${format(now.reward)} to ${format(now.endReward)}; the best is ${format(range[1])}.`,
     }),
   });
 
@@ -103,7 +114,7 @@ export default function onePoint(root) {
     handles.policy.set(state.policy);
     handles.recorded.set(state.recorded);
     marks.set(state, now);
-    readout.set(game, state, now);
+    readout.set(state, now, range);
     for (const [name, value] of Object.entries({ inner: now.inner, reward: now.reward, endReward: now.endReward })) {
       root.dataset[name] = exact(value);
     }
@@ -142,9 +153,13 @@ export default function onePoint(root) {
       controls.fail(error.message);
       return false;
     }
-    best = bestReward(game);
-    drawContours(board.surface, (point) => reward(game, point));
+    drawGame();
     return true;
+  }
+
+  function drawGame() {
+    range = rewardRange(game);
+    drawContours(board.surface, (point) => reward(game, point));
   }
 
   function reset() {
@@ -164,9 +179,11 @@ export default function onePoint(root) {
   }
 }
 
-function bestReward(game) {
-  const side = Array.from({ length: 201 }, (_, i) => i / 100 - 1);
-  return Math.max(...side.map((x) => Math.max(...side.map((y) => reward(game, [x, y])))));
+/** The worst and the best reward of the square, on a grid of fiftieths. */
+function rewardRange(game) {
+  const side = Array.from({ length: 101 }, (_, i) => i / 50 - 1);
+  const rewards = side.flatMap((x) => side.map((y) => reward(game, [x, y])));
+  return rewards.reduce(([worst, best], value) => [Math.min(worst, value), Math.max(best, value)], [Infinity, -Infinity]);
 }
 
 function toEntries({ game, own, policy, recorded }) {
@@ -224,8 +241,9 @@ function drawMarks(board) {
     parallels.setAttribute("points", tips.join(" "));
     trail.set(path);
     labelArrows(labels, policy, drawn);
-    labelPoint(labels.policy, policy, "policy", [...Object.values(drawn), minus(recorded, policy)]);
-    labelPoint(labels.data, recorded, "data point", [minus(policy, recorded)]);
+    const near = Math.hypot(...minus(policy, recorded)) < 0.4 ? Object.values(drawn) : [];
+    const taken = labelPoint(labels.policy, policy, "policy", [...Object.values(drawn), minus(recorded, policy)]);
+    labelPoint(labels.data, recorded, "data point", [minus(policy, recorded), ...near, ...(near.length ? [taken] : [])]);
   }
   return { set };
 }
@@ -254,12 +272,12 @@ function beyond(step) {
   return [(18 * step[0]) / length, step[1] >= 0 ? -14 : 26];
 }
 
-/** Keep a label's middle far enough from the left and right edge for its text. */
+/** Keep a label's middle far enough from the edges for its text. */
 function inside([x, y]) {
-  return [clamp(x, -0.85, 0.85), y];
+  return [clamp(x, -0.8, 0.8), clamp(y, -0.95, 0.95)];
 }
 
-/** A name beside a point, on the side on which least is going on. */
+/** A name beside a point, on the side on which least is going on; returns the direction of that side. */
 function labelPoint(label, point, text, busy) {
   const sides = [
     { direction: [0, 1], offset: [0, -20], anchor: "middle" },
@@ -269,8 +287,9 @@ function labelPoint(label, point, text, busy) {
   ];
   const fits = sides.filter(({ direction }) => point[0] * direction[0] < 0.5 && point[1] * direction[1] < 0.95);
   const rank = (side) => Math.max(...busy.map((step) => cosine(side.direction, step)));
-  const { offset, anchor } = fits.reduce((least, side) => (rank(side) < rank(least) - 1e-9 ? side : least));
+  const { direction, offset, anchor } = fits.reduce((least, side) => (rank(side) < rank(least) - 1e-9 ? side : least));
   label.set(point, text, offset, anchor);
+  return direction;
 }
 
 const plus = (a, b) => [a[0] + b[0], a[1] + b[1]];
@@ -279,37 +298,32 @@ const cosine = (a, b) => (a[0] * b[0] + a[1] * b[1]) / (Math.hypot(...a) * Math.
 
 // ------------------------------------------------------------------------------------------------- words and controls
 
-function createReadout() {
-  const headline = html("p", { class: "pjap-headline" });
-  const product = html("span", { class: "pjap-number", "data-value": "inner" });
-  const rows = Object.fromEntries(
-    [
-      ["policy", "joint policy"],
-      ["data", "data point"],
-      ["first", "X’s update"],
-      ["second", "Y’s update"],
-      ["brud", "BRUD: both updates"],
-      ["true", "true gradient"],
-      ["trail", `reward after ${STEPS} BRUD steps`],
-    ].map(([name, text]) => {
-      const value = html("td", { class: "pjap-number", "data-value": name });
-      const secret = name === "policy" || name === "data" ? "" : "pjap-secret";
-      return [name, { row: html("tr", { class: secret }, html("th", { scope: "row" }, swatch(name), text), value), value }];
-    }),
-  );
-  const head = html("tr", { class: "pjap-unseen" }, html("th", { scope: "col" }, "mark"), html("th", { scope: "col" }, "value"));
-  const table = html("table", { class: "pjap-legend" }, html("thead", {}, head), html("tbody", {}, ...Object.values(rows).map(({ row }) => row)));
-  const element = html(
-    "div",
-    {},
-    html("div", { class: "pjap-secret" }, headline, html("p", { class: "pjap-detail" }, "Inner product of BRUD and true gradient: ", product)),
-    table,
-  );
+const LEGEND = {
+  policy: "joint policy",
+  data: "data point",
+  first: "X’s update",
+  second: "Y’s update",
+  brud: "BRUD, their sum",
+  true: "true gradient",
+  trail: `${STEPS} BRUD steps`,
+  reward: "reward",
+};
+const SECRET = ["first", "second", "brud", "true", "trail"]; // rows that would answer the question
 
-  function set(game, { policy, recorded }, now) {
-    headline.textContent = verdict(now);
-    headline.dataset.sign = Math.abs(now.inner) < 1e-9 ? "0" : String(Math.sign(now.inner));
-    product.textContent = format(now.inner);
+function createReadout() {
+  const sentence = html("p", { class: "pjap-headline" });
+  const detail = html("p", { class: "pjap-detail" });
+  const headline = html("div", { class: "pjap-secret", "data-value": "inner" }, sentence, detail);
+  const cells = Object.fromEntries(Object.keys(LEGEND).map((name) => [name, html("td", { class: "pjap-number", "data-value": name })]));
+  const rows = Object.entries(LEGEND).map(([name, text]) =>
+    html("tr", { class: SECRET.includes(name) && "pjap-secret" }, html("th", { scope: "row" }, swatch(name), text), cells[name]),
+  );
+  const legend = html("table", { class: "pjap-legend" }, html("tbody", {}, ...rows));
+
+  function set({ policy, recorded }, now, [worst, best]) {
+    sentence.textContent = verdict(now);
+    sentence.dataset.sign = Math.abs(now.inner) < 1e-9 ? "0" : String(Math.sign(now.inner));
+    detail.textContent = `Inner product ${format(now.inner)}: ${angle(now.inner)} between BRUD and true gradient.`;
     const values = {
       policy: formatPoint(policy),
       data: formatPoint(recorded),
@@ -317,11 +331,12 @@ function createReadout() {
       second: format(now.brud[1]),
       brud: formatPoint(now.brud),
       true: formatPoint(now.gradient),
-      trail: `${format(now.reward)} → ${format(now.endReward)}`,
+      trail: `reward ${format(now.reward)} → ${format(now.endReward)}`,
+      reward: `${format(worst)} to ${format(best)}`,
     };
-    for (const [name, text] of Object.entries(values)) rows[name].value.textContent = text;
+    for (const [name, text] of Object.entries(values)) cells[name].textContent = text;
   }
-  return { element, set };
+  return { headline, legend, set };
 }
 
 /** The mark that a row of the legend stands for. */
@@ -331,11 +346,13 @@ function swatch(name) {
     data: () => svg("rect", { x: 8.5, y: 2.5, width: 11, height: 11, rx: 1.5, class: "pjap-mark", style: "color: var(--pjap-data)" }),
     trail: () => svg("path", { d: "M1 8H27", class: "pjap-trail pjap-dashed", style: "color: var(--pjap-brud)" }),
   };
-  const arrow = () => svg("path", { d: "M1 6.4H16V2.5L27 8L16 13.5V9.6H1Z", style: `fill: var(--pjap-${name})` });
+  const turn = name === "second" ? "rotate(-90 14 8) translate(14 8) scale(0.62 1) translate(-14 -8)" : null;
+  const arrow = () => svg("path", { d: "M1 6.4H16V2.5L27 8L16 13.5V9.6H1Z", transform: turn, style: `fill: var(--pjap-${name})` });
+  if (name === "reward") return html("span", { class: "pjap-swatch pjap-ramp", "aria-hidden": "true" });
   return svg("svg", { class: "pjap-swatch", viewBox: "0 0 28 16", "aria-hidden": "true" }, (shapes[name] ?? arrow)());
 }
 
-function createControls(state, { onGame, onOwn, onReset }) {
+function createControls({ onGame, onOwn }) {
   const element = html("div", { class: "pjap-controls" });
   const titles = Object.entries(GAMES).map(([name, { title }]) => [name, title]);
   const options = Object.fromEntries([...titles, ["own", "your own"]]);
@@ -343,10 +360,8 @@ function createControls(state, { onGame, onOwn, onReset }) {
   const field = html("input", { type: "text", class: "pjap-text", spellcheck: "false", autocapitalize: "off", autocomplete: "off", maxlength: 200 });
   const error = html("p", { class: "pjap-error", role: "alert" });
   const own = html("div", { hidden: true }, html("label", { class: "pjap-field" }, html("span", {}, "R(x, y) ="), field), error);
-  const reset = html("button", { type: "button", class: "pjap-button" }, "Start again");
   field.addEventListener("input", () => onOwn(field.value));
-  reset.addEventListener("click", onReset);
-  element.append(own, html("div", { class: "pjap-row" }, reset));
+  element.append(own);
 
   const set = ({ game, own: text }) => {
     select.value = game;

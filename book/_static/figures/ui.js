@@ -3,7 +3,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const SIDE = 400; // the square's side in SVG units
-const MARGIN = 50; // room around it for ticks, axis labels and arrows that leave the square
+const MARGIN = { left: 50, right: 24, top: 24, bottom: 52 }; // room for ticks, axis labels and heads of arrows
 const COARSE = 0.05;
 const FINE = 0.01;
 
@@ -81,12 +81,12 @@ export function onNextFrame(draw) {
 
 /** From a joint action to SVG units on a board. */
 export function toScreen([x, y]) {
-  return [MARGIN + ((x + 1) / 2) * SIDE, MARGIN + ((1 - y) / 2) * SIDE];
+  return [MARGIN.left + ((x + 1) / 2) * SIDE, MARGIN.top + ((1 - y) / 2) * SIDE];
 }
 
 /** How far a mark at `from` can go along `step` before it leaves the picture, as a multiple of `step`. */
 export function roomFor(from, step) {
-  const edge = 1 + (1.7 * MARGIN) / SIDE;
+  const edge = 1 + (2 * (MARGIN.top - 4)) / SIDE;
   const rooms = from.map((value, i) => (step[i] === 0 ? Infinity : (Math.sign(step[i]) * edge - value) / step[i]));
   return Math.min(...rooms);
 }
@@ -101,27 +101,27 @@ export function roomFor(from, step) {
  *   from screen readers: say in words what they show. `toGame` gives the joint action under a pointer, clamped.
  */
 export function createBoard(parent, { label }) {
-  const extent = SIDE + 2 * MARGIN;
-  const root = svg("svg", { class: "pjap-board", viewBox: `0 0 ${extent} ${extent}`, role: "group", "aria-label": label });
+  const [width, height] = [MARGIN.left + SIDE + MARGIN.right, MARGIN.top + SIDE + MARGIN.bottom];
+  const root = svg("svg", { class: "pjap-board", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": label });
   const [surface, axes, marks] = [0, 1, 2].map(() => svg("g", { "aria-hidden": "true" }));
   const handles = svg("g");
-  axes.append(svg("rect", { class: "pjap-frame", x: MARGIN, y: MARGIN, width: SIDE, height: SIDE }));
+  axes.append(svg("rect", { class: "pjap-frame", x: MARGIN.left, y: MARGIN.top, width: SIDE, height: SIDE }));
   for (const tick of [-1, 0, 1]) {
     const [across] = toScreen([tick, 0]);
     const [, up] = toScreen([0, tick]);
-    axes.append(svg("text", { class: "pjap-tick", x: across, y: MARGIN + SIDE + 20, "text-anchor": "middle" }, format(tick, 0)));
-    axes.append(svg("text", { class: "pjap-tick", x: MARGIN - 9, y: up + 5, "text-anchor": "end" }, format(tick, 0)));
+    axes.append(svg("text", { class: "pjap-tick", x: across, y: MARGIN.top + SIDE + 21, "text-anchor": "middle" }, format(tick, 0)));
+    axes.append(svg("text", { class: "pjap-tick", x: MARGIN.left - 9, y: up + 5, "text-anchor": "end" }, format(tick, 0)));
   }
-  const middle = MARGIN + SIDE / 2;
-  axes.append(svg("text", { x: middle, y: extent - 6, "text-anchor": "middle" }, "action of X"));
-  axes.append(svg("text", { transform: `translate(16 ${middle}) rotate(-90)`, "text-anchor": "middle" }, "action of Y"));
+  const middle = [MARGIN.left + SIDE / 2, MARGIN.top + SIDE / 2];
+  axes.append(svg("text", { x: middle[0], y: height - 6, "text-anchor": "middle" }, "action of X"));
+  axes.append(svg("text", { transform: `translate(18 ${middle[1]}) rotate(-90)`, "text-anchor": "middle" }, "action of Y"));
   root.append(surface, axes, marks, handles);
   parent.append(root);
 
   const toGame = (event) => {
     const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(root.getScreenCTM().inverse());
-    const x = ((place.x - MARGIN) / SIDE) * 2 - 1;
-    const y = 1 - ((place.y - MARGIN) / SIDE) * 2;
+    const x = ((place.x - MARGIN.left) / SIDE) * 2 - 1;
+    const y = 1 - ((place.y - MARGIN.top) / SIDE) * 2;
     return [clamp(x, -1, 1), clamp(y, -1, 1)];
   };
   return { svg: root, surface, marks, handles, toGame };
@@ -153,7 +153,7 @@ export function drawContours(layer, reward, bands = 13) {
 }
 
 function square(colour) {
-  return svg("rect", { x: MARGIN, y: MARGIN, width: SIDE, height: SIDE, style: `fill: ${colour}` });
+  return svg("rect", { x: MARGIN.left, y: MARGIN.top, width: SIDE, height: SIDE, style: `fill: ${colour}` });
 }
 
 /** A colour between the five of the stylesheet's reward ramp, so that light and dark are one stylesheet's matter. */
@@ -437,13 +437,13 @@ export function linkState(name, restore) {
 // -------------------------------------------------------------------------------------------------------- copy and share
 
 /**
- * Two buttons, "Copy as Python" and "Copy link", and the Python in a fold-out beneath.
+ * Three buttons, "Reset", "Copy as Python" and "Copy link", and the Python in a fold-out beneath.
  *
  * @param {HTMLElement} parent
- * @param {{python: () => string, link: () => string, say: (text: string) => void}} options  asked when pressed
+ * @param {{python: () => string, link: () => string, onReset: () => void, say: (text: string) => void}} options
  * @returns {() => void}  refresh: call it when the state has settled, to rewrite the Python if it is unfolded
  */
-export function createShare(parent, { python, link, say }) {
+export function createShare(parent, { python, link, onReset, say }) {
   const code = html("code", { class: "pjap-code" });
   const details = html("details", { class: "pjap-python" }, html("summary", {}, "The same in Python"), html("pre", { tabindex: 0 }, code));
   const refresh = () => {
@@ -457,7 +457,9 @@ export function createShare(parent, { python, link, say }) {
   const copyPython = copyButton("Copy as Python", python, say, unfold);
   const copyLink = copyButton("Copy link", link, say, (text) => prompt("The link to this state:", text));
   copyPython.addEventListener("click", unfold);
-  parent.append(html("div", { class: "pjap-row" }, copyPython, copyLink), details);
+  const reset = html("button", { type: "button", class: "pjap-button" }, "Reset");
+  reset.addEventListener("click", onReset);
+  parent.append(html("div", { class: "pjap-row" }, reset, copyPython, copyLink), details);
   return refresh;
 }
 
@@ -487,11 +489,11 @@ export const OUTCOMES = { optimum: "It finds the best reward", stays: "It stays 
  * `data-waiting`, and the stylesheet hides what has the class `pjap-secret`.
  *
  * @param {HTMLElement} root  the figure
- * @param {{question: string, parent: HTMLElement, say: (text: string) => void,
+ * @param {{question: string, parent: HTMLElement,
  *   onAnswer: () => {outcome: keyof OUTCOMES, words: string} | void}} options  `onAnswer` runs the figure and says what
  *   happened: the outcome and one sentence
  */
-export function createPrediction(root, { question, parent, say, onAnswer }) {
+export function createPrediction(root, { question, parent, onAnswer }) {
   if (!("predict" in root.dataset)) {
     onAnswer();
     return;
@@ -509,8 +511,7 @@ export function createPrediction(root, { question, parent, say, onAnswer }) {
       verdict.dataset.right = right;
       verdict.hidden = false;
       choices.remove();
-      verdict.focus({ preventScroll: true });
-      say(verdict.textContent);
+      verdict.focus({ preventScroll: true }); // the button is gone; a screen reader reads what has the focus
     });
     choices.append(button);
   }
@@ -578,17 +579,26 @@ export function createLogSlider(parent, { label, min, max, zero = false, words =
  *
  * @param {HTMLElement} parent
  * @param {{title: string, names: string[], y: [number, number]}} options  `names` of colours; the second one is dashed
- * @returns {{draw: (series: Object<string, number[]>, cursor: number) => void, element: HTMLElement}}  `draw` shows each
- *   series up to and including index `cursor`, with the whole of it faint behind
+ * @returns {{draw: (series: Object<string, number[]>, cursor: number) => void, scale: (y: [number, number]) => void,
+ *   element: HTMLElement}}  `draw` shows each series up to and including index `cursor`, with the whole of it faint behind;
+ *   `scale` changes the range of the next drawing
  */
 export function createPlot(parent, { title, names, y }) {
   const [width, height, left, right, top, bottom] = [240, 96, 34, 6, 8, 8];
   const picture = svg("svg", { class: "pjap-plot", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-  const up = (value) => top + ((y[1] - clamp(value, y[0], y[1])) / (y[1] - y[0])) * (height - top - bottom);
-  for (const value of y) {
+  let [low, high] = y;
+  const up = (value) => top + ((high - clamp(value, low, high)) / (high - low)) * (height - top - bottom);
+  const ticks = y.map((value) => {
     picture.append(svg("line", { class: "pjap-rule", x1: left, x2: width - right, y1: up(value), y2: up(value) }));
-    picture.append(svg("text", { class: "pjap-tick", x: left - 6, y: up(value) + 4, "text-anchor": "end" }, Number(value.toPrecision(2))));
-  }
+    const tick = svg("text", { class: "pjap-tick", x: left - 6, y: up(value) + 4, "text-anchor": "end" });
+    picture.append(tick);
+    return tick;
+  });
+  const scale = (range) => {
+    [low, high] = range;
+    ticks.forEach((tick, i) => (tick.textContent = format(range[i], 2).replace(/\.?0+$/, "")));
+  };
+  scale(y);
   const lines = Object.fromEntries(
     names.map((name, i) => {
       const shapes = ["pjap-faint", ""].map((kind) =>
@@ -614,5 +624,52 @@ export function createPlot(parent, { title, names, y }) {
       dots[name].setAttribute("cy", up(values[now]));
     }
   };
-  return { draw, element };
+  return { draw, scale, element };
+}
+
+/**
+ * A choice of a few, all in view.
+ *
+ * @param {HTMLElement} parent
+ * @param {{label: string, options: Object<string, string>, onChange: (value: string) => void}} options  from value to text
+ * @returns {{set: (value: string) => void, element: HTMLElement}}  `set` chooses without calling `onChange`
+ */
+export function createRadios(parent, { label, options, onChange }) {
+  const name = `pjap-radios-${document.querySelectorAll(".pjap-radios").length}`;
+  const inputs = Object.keys(options).map((value) => html("input", { type: "radio", name, value }));
+  const choices = inputs.map((input) => html("label", {}, input, html("span", {}, options[input.value])));
+  for (const input of inputs) input.addEventListener("change", () => onChange(input.value));
+  const element = html("fieldset", { class: "pjap-radios" }, html("legend", {}, label), ...choices);
+  parent.append(element);
+  const set = (value) => inputs.forEach((input) => (input.checked = input.value === value));
+  return { set, element };
+}
+
+/**
+ * Data points, the more solid the heavier. One path for each of a few opacities: a thousand elements would be slow.
+ *
+ * @param {SVGGElement} layer
+ * @returns {{place: (points: Point[]) => void, weigh: (weights: number[] | null) => void}}  `weigh` draws the points that
+ *   were placed; null for equal weights
+ */
+export function createDots(layer) {
+  const levels = 16;
+  const opacity = (level) => 0.06 + (0.84 * level) / (levels - 1);
+  const paths = Array.from({ length: levels }, (_, level) => svg("path", { class: "pjap-dots", "stroke-opacity": opacity(level) }));
+  layer.append(...paths);
+  let places = [];
+  const place = (points) => (places = points.map((point) => `M${onScreen(point)}h0`));
+  const weigh = (weights) => {
+    const most = weights ? Math.max(...weights) : 1;
+    const outlines = paths.map(() => "");
+    places.forEach((text, i) => (outlines[weights ? Math.round((weights[i] / most) * (levels - 1)) : 7] += text));
+    paths.forEach((path, level) => path.setAttribute("d", outlines[level]));
+  };
+  return { place, weigh };
+}
+
+/** Rings around joint actions, as the static pictures put them around the best ones. */
+export function drawRings(layer, points) {
+  const ring = ([cx, cy]) => svg("circle", { class: "pjap-best", cx, cy, r: 11 });
+  layer.replaceChildren(...points.map((point) => ring(toScreen(point))));
 }
