@@ -10,7 +10,16 @@
 
 export const DEFAULTS = Object.freeze({ steepness: 4, exponent: 1, floor: 1e-4 });
 
-const sum = (values) => values.reduce((total, value) => total + value, 0);
+function sum(values) {
+  let total = 0;
+  for (let i = 0; i < values.length; i += 1) total += values[i];
+  return total;
+}
+function greatest(values) {
+  let most = values[0];
+  for (let i = 1; i < values.length; i += 1) most = Math.max(most, values[i]);
+  return most;
+}
 const square = (value) => value * value;
 const clip = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -54,16 +63,15 @@ export function trueGradient(game, policy) {
 
 /** sum_m P(a_m) a_m^l for each power l that the game has of that player's action. */
 export function moments(game, player, data, probabilities) {
-  const count = powers(game, player, 0).length;
-  const result = new Array(count).fill(0);
-  for (let m = 0; m < data.length; m += 1) {
-    let term = probabilities[m];
-    for (let l = 0; l < count; l += 1) {
-      result[l] += term;
-      term *= data[m][player];
+  return powers(game, player, 0).map((_, l) => {
+    let mean = 0;
+    for (let m = 0; m < data.length; m += 1) {
+      let term = probabilities[m];
+      for (let factor = 0; factor < l; factor += 1) term *= data[m][player];
+      mean += term;
     }
-  }
-  return result;
+    return mean;
+  });
 }
 
 /** Each player's gradient with the other replayed from the data: sum_m P(a_m) d_i R(mu_i, a_m,-i). */
@@ -96,12 +104,12 @@ export function jointActionDistance(data, [x, y]) {
 
 /** clip(exp(-(steepness * d)^2), floor, 1) for each distance. */
 export function proximalPriorities(distances, { steepness = DEFAULTS.steepness, floor = DEFAULTS.floor } = {}) {
-  return distances.map((distance) => clip(Math.exp(-square(steepness * distance)), floor, 1));
+  return distances.map((distance) => Math.max(Math.exp(-square(steepness * distance)), floor));
 }
 
 /** Priorities to the power exponent, normalised. */
 export function samplingProbabilities(priorities, { exponent = DEFAULTS.exponent } = {}) {
-  const largest = priorities.reduce((most, priority) => Math.max(most, priority));
+  const largest = greatest(priorities);
   // A power of 1 is left out because the portraits come here a hundred thousand times.
   const weights = priorities.map((priority) => (exponent === 1 ? priority / largest : (priority / largest) ** exponent));
   const total = sum(weights);
@@ -120,7 +128,7 @@ export function pjapGradient(game, policy, data, settings = {}) {
 
 /** Kish's effective sample size: (sum w)^2 / sum w^2. */
 export function effectiveSampleSize(weights) {
-  const largest = weights.reduce((most, weight) => Math.max(most, weight));
+  const largest = greatest(weights);
   const scaled = weights.map((weight) => weight / largest);
   return square(sum(scaled)) / sum(scaled.map(square));
 }
@@ -167,6 +175,18 @@ export function destination(game, data, start, options) {
     y = clip(y + stepSize * gradient[1], -1, 1);
   }
   return [x, y];
+}
+
+/** The best joint actions, each once: ends of the true gradient's flow from an even grid of starts. */
+export function bestJointActions(game) {
+  const ends = evenGrid(6).map((start) => destination(game, [], start, { update: "true", steps: 400, stepSize: 0.05 }));
+  const best = Math.max(...ends.map((end) => reward(game, end)));
+  const found = [];
+  for (const end of ends) {
+    const known = found.some((other) => Math.abs(other[0] - end[0]) + Math.abs(other[1] - end[1]) < 1e-3);
+    if (!known && reward(game, end) > best - 1e-6) found.push(end);
+  }
+  return found;
 }
 
 /** The derivative of PJAP's update with respect to the joint policy, [[xx, xy], [yx, yy]]. */

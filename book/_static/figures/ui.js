@@ -627,6 +627,8 @@ export function createPlot(parent, { title, names, y }) {
   return { draw, scale, element };
 }
 
+let radioGroups = 0;
+
 /**
  * A choice of a few, all in view.
  *
@@ -635,11 +637,13 @@ export function createPlot(parent, { title, names, y }) {
  * @returns {{set: (value: string) => void, element: HTMLElement}}  `set` chooses without calling `onChange`
  */
 export function createRadios(parent, { label, options, onChange }) {
-  const name = `pjap-radios-${document.querySelectorAll(".pjap-radios").length}`;
+  radioGroups += 1;
+  const name = `pjap-radios-${radioGroups}`;
   const inputs = Object.keys(options).map((value) => html("input", { type: "radio", name, value }));
   const choices = inputs.map((input) => html("label", {}, input, html("span", {}, options[input.value])));
   for (const input of inputs) input.addEventListener("change", () => onChange(input.value));
-  const element = html("fieldset", { class: "pjap-radios" }, html("legend", {}, label), ...choices);
+  const words = html("span", { id: name }, label);
+  const element = html("div", { class: "pjap-field pjap-radios", role: "radiogroup", "aria-labelledby": name }, words, ...choices);
   parent.append(element);
   const set = (value) => inputs.forEach((input) => (input.checked = input.value === value));
   return { set, element };
