@@ -4,7 +4,8 @@
  * fixtures which the package writes (tests/book/test_figure_mathematics.py). Two players only.
  *
  * A game is { coefficients }, coefficients[k][l] the weight of x^k y^l. A joint action, a joint policy and a gradient
- * are pairs [x, y]; a dataset is an array of such pairs. Settings are { steepness, exponent, floor }.
+ * are pairs [x, y]; a dataset is an array of such pairs; a number for each of its rows is a Float64Array. Settings are
+ * { steepness, exponent, floor }.
  * Functions are pure, and do not check what they are given: the figures hand in finite numbers in range.
  */
 
@@ -13,6 +14,11 @@ export const DEFAULTS = Object.freeze({ steepness: 4, exponent: 1, floor: 1e-4 }
 function sum(values) {
   let total = 0;
   for (let i = 0; i < values.length; i += 1) total += values[i];
+  return total;
+}
+function dot(weights, values) {
+  let total = 0;
+  for (let i = 0; i < values.length; i += 1) total += weights[i] * values[i];
   return total;
 }
 function greatest(values) {
@@ -63,15 +69,16 @@ export function trueGradient(game, policy) {
 
 /** sum_m P(a_m) a_m^l for each power l that the game has of that player's action. */
 export function moments(game, player, data, probabilities) {
-  return powers(game, player, 0).map((_, l) => {
-    let mean = 0;
-    for (let m = 0; m < data.length; m += 1) {
-      let term = probabilities[m];
-      for (let factor = 0; factor < l; factor += 1) term *= data[m][player];
-      mean += term;
+  const result = new Float64Array(powers(game, player, 0).length);
+  for (let m = 0; m < data.length; m += 1) {
+    const action = data[m][player];
+    let term = probabilities[m];
+    for (let l = 0; l < result.length; l += 1) {
+      result[l] += term;
+      term *= action;
     }
-    return mean;
-  });
+  }
+  return result;
 }
 
 /** Each player's gradient with the other replayed from the data: sum_m P(a_m) d_i R(mu_i, a_m,-i). */
@@ -88,7 +95,7 @@ export function brudGradient(game, policy, data) {
 }
 
 export function uniformProbabilities(data) {
-  return new Array(data.length).fill(1 / data.length);
+  return new Float64Array(data.length).fill(1 / data.length);
 }
 
 /** Midpoints of side x side cells of the square, row by row, as the book's even grids. */
@@ -99,21 +106,30 @@ export function evenGrid(side) {
 
 /** Mean absolute difference between each recorded joint action and the policy's. */
 export function jointActionDistance(data, [x, y]) {
-  return data.map((action) => (Math.abs(action[0] - x) + Math.abs(action[1] - y)) / 2);
+  const distances = new Float64Array(data.length);
+  for (let m = 0; m < data.length; m += 1) distances[m] = (Math.abs(data[m][0] - x) + Math.abs(data[m][1] - y)) / 2;
+  return distances;
 }
 
 /** clip(exp(-(steepness * d)^2), floor, 1) for each distance. */
 export function proximalPriorities(distances, { steepness = DEFAULTS.steepness, floor = DEFAULTS.floor } = {}) {
-  return distances.map((distance) => Math.max(Math.exp(-square(steepness * distance)), floor));
+  const priorities = new Float64Array(distances.length);
+  for (let m = 0; m < distances.length; m += 1) priorities[m] = priorityAt(distances[m], steepness, floor);
+  return priorities;
+}
+
+function priorityAt(distance, steepness, floor) {
+  return clip(Math.exp(-square(steepness * distance)), floor, 1);
 }
 
 /** Priorities to the power exponent, normalised. */
 export function samplingProbabilities(priorities, { exponent = DEFAULTS.exponent } = {}) {
   const largest = greatest(priorities);
-  // A power of 1 is left out because the portraits come here a hundred thousand times.
-  const weights = priorities.map((priority) => (exponent === 1 ? priority / largest : (priority / largest) ** exponent));
+  const weights = new Float64Array(priorities.length);
+  for (let m = 0; m < priorities.length; m += 1) weights[m] = (priorities[m] / largest) ** exponent;
   const total = sum(weights);
-  return weights.map((weight) => weight / total);
+  for (let m = 0; m < weights.length; m += 1) weights[m] /= total;
+  return weights;
 }
 
 /** The probability with which PJAP draws each row at this joint policy. */
@@ -129,8 +145,12 @@ export function pjapGradient(game, policy, data, settings = {}) {
 /** Kish's effective sample size: (sum w)^2 / sum w^2. */
 export function effectiveSampleSize(weights) {
   const largest = greatest(weights);
-  const scaled = weights.map((weight) => weight / largest);
-  return square(sum(scaled)) / sum(scaled.map(square));
+  let [total, squares] = [0, 0];
+  for (let i = 0; i < weights.length; i += 1) {
+    total += weights[i] / largest;
+    squares += square(weights[i] / largest);
+  }
+  return square(total) / squares;
 }
 
 /** One of the three updates by its name, with the probabilities that it gave the data (none for "true"). */
@@ -154,7 +174,7 @@ export function learn(game, data, start, options) {
   for (let step = 0; step < steps; step += 1) {
     const { gradient, probabilities } = updateAt(game, policy, data, update, settings);
     const apart = update === "true" ? [] : jointActionDistance(data, policy);
-    distances.push(sum(apart.map((distance, m) => distance * probabilities[m])));
+    distances.push(dot(probabilities, apart));
     kept.push(probabilities);
     policy = [
       moveX ? clip(policy[0] + stepSize * gradient[0], -1, 1) : policy[0],
@@ -165,14 +185,19 @@ export function learn(game, data, start, options) {
   return { policies, rewards: policies.map((at) => reward(game, at)), distances, probabilities: kept };
 }
 
-/** Where learn() ends, without its history: for portraits, which need many ends and no paths. */
+/** Where learn() ends, without its history, for portraits: they need many ends and no paths.
+ *
+ * Stops early where it comes to rest.
+ */
 export function destination(game, data, start, options) {
   const { update, steps = 100, stepSize = 0.02, ...settings } = options;
   let [x, y] = start;
   for (let step = 0; step < steps; step += 1) {
     const { gradient } = updateAt(game, [x, y], data, update, settings);
-    x = clip(x + stepSize * gradient[0], -1, 1);
-    y = clip(y + stepSize * gradient[1], -1, 1);
+    const next = [clip(x + stepSize * gradient[0], -1, 1), clip(y + stepSize * gradient[1], -1, 1)];
+    const moved = Math.abs(next[0] - x) + Math.abs(next[1] - y);
+    [x, y] = next;
+    if (moved < 1e-12) break;
   }
   return [x, y];
 }
@@ -197,20 +222,25 @@ export function pjapJacobian(game, policy, data, settings = {}) {
   // d log rho^p / d mu_j, 0 at the floor; its mean is taken off, so that products with it are covariances.
   const slopes = [0, 1].map((j) => {
     const slope = data.map((action, m) =>
-      Math.exp(-square(steepness * distances[m])) > floor
+      priorityAt(distances[m], steepness, floor) > floor
         ? exponent * steepness ** 2 * distances[m] * Math.sign(action[j] - policy[j])
         : 0,
     );
     const mean = sum(slope.map((value, m) => probabilities[m] * value));
     return slope.map((value) => value - mean);
   });
-  return [0, 1].map((i) => {
-    const own = data.map((action) => differentiate(ownPolynomial(game, i, powers(game, 1 - i, action[1 - i]))));
-    const partial = own.map((polynomial, m) => probabilities[m] * evaluate(polynomial, policy[i]));
-    const row = slopes.map((slope) => sum(partial.map((value, m) => value * slope[m])));
-    row[i] += sum(own.map((polynomial, m) => probabilities[m] * evaluate(differentiate(polynomial), policy[i])));
-    return row;
+  // A replayed gradient is linear in the weights, so that weights times slopes give the covariances.
+  const [byX, byY] = slopes.map((slope) => {
+    return replayedGradient(game, policy, data, slope.map((value, m) => probabilities[m] * value));
   });
+  const curvature = [0, 1].map((i) => {
+    const own = ownPolynomial(game, i, moments(game, 1 - i, data, probabilities));
+    return evaluate(differentiate(differentiate(own)), policy[i]);
+  });
+  return [
+    [byX[0] + curvature[0], byY[0]],
+    [byX[1], byY[1] + curvature[1]],
+  ];
 }
 
 /** The largest real part of the Jacobian's eigenvalues: above 0 the team leaves a point at which it rests. */
