@@ -58,9 +58,7 @@ DATASETS = {
         + "recordings = [datasets.gaussian(sign * peak, 0.04, 400, seed=seed) for sign, seed in ((1, 0), (-1, 1))]\n"
         + "data = datasets.mixture(recordings, size=120, seed=2).round(3)",
     ),
-    "spread-0.2": ("one peak, spread 0.2", PEAK + "data = datasets.gaussian(peak, 0.2**2, 500, seed=0).round(3)"),
-    "spread-0.5": ("one peak, spread 0.5", PEAK + "data = datasets.gaussian(peak, 0.5**2, 500, seed=0).round(3)"),
-    "spread-1": ("one peak, spread 1", PEAK + "data = datasets.gaussian(peak, 1.0**2, 500, seed=0).round(3)"),
+    "noise": ("standard normal noise", "data = datasets.gaussian([0, 0], 1, 500, seed=0).round(3)"),
 }
 """For each dataset its name for readers, and Python that makes it, in thousandths: those fit into a small file."""
 

@@ -3,34 +3,50 @@
 import { evenGrid } from "./mathematics.js";
 import { DATASETS } from "./presets.js";
 
-function decode(base64) {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+const PEAK = Math.sqrt(3 / 8);
+const NOISE = "peak = np.full(2, np.sqrt(3 / 8))\nnoise = datasets.gaussian([0, 0], 1, 500, seed=0).round(3)\n";
+
+function rowsOf(key) {
+  const bytes = Uint8Array.from(atob(DATASETS[key].rows), (letter) => letter.charCodeAt(0));
   const view = new DataView(bytes.buffer);
   const at = (place) => view.getInt16(2 * place, true) / 1000;
   return Array.from({ length: bytes.length / 4 }, (_, row) => [at(2 * row), at(2 * row + 1)]);
 }
 
-function even(side) {
-  return {
-    name: `uniform: ${side} × ${side} points`,
-    python: `centres = (np.arange(${side}) + 0.5) / ${side} * 2 - 1\ndata = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)`,
-    rows: () => evenGrid(side),
-  };
-}
+const generated = (key) => ({ ...DATASETS[key], rows: () => rowsOf(key) });
 
-const generated = Object.fromEntries(
-  Object.entries(DATASETS).map(([key, { name, python, rows }]) => [key, { name, python, rows: () => decode(rows) }]),
-);
+const around = (noise, spread) => noise.map(([x, y]) => [PEAK + spread * x, PEAK + spread * y]);
+
+const onePeak = (spread) => ({
+  name: `one peak, spread ${spread}`,
+  python: `${NOISE}data = peak + ${spread} * noise`,
+  rows: () => around(rowsOf("noise"), spread),
+});
 
 /** Half of the points around a peak, and their mirror images in the falling diagonal: a dataset that leans nowhere. */
 const mirrored = {
   name: "one peak and its mirror image",
-  python: `peak = np.full(2, np.sqrt(3 / 8))\nhalf = datasets.gaussian(peak, 0.5**2, 250, seed=0).round(3)\ndata = np.concatenate([half, -half[:, ::-1]])`,
+  python: `${NOISE}half = peak + 0.5 * noise[:250]\ndata = np.concatenate([half, -half[:, ::-1]])`,
   rows: () => {
-    const half = generated["spread-0.5"].rows().slice(0, 250);
+    const half = around(rowsOf("noise").slice(0, 250), 0.5);
     return [...half, ...half.map(([x, y]) => [-y, -x])];
   },
 };
 
+const even = (side) => ({
+  name: `uniform, ${side} × ${side} points`,
+  python: `centres = (np.arange(${side}) + 0.5) / ${side} * 2 - 1\ndata = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)`,
+  rows: () => evenGrid(side),
+});
+
 /** By name in the URL. `rows()` makes them anew. */
-export const SOURCES = { ...generated, mirrored, "uniform-20": even(20), "uniform-32": even(32) };
+export const SOURCES = {
+  "two-teams": generated("two-teams"),
+  "two-teams-sparse": generated("two-teams-sparse"),
+  "spread-0.2": onePeak(0.2),
+  "spread-0.5": onePeak(0.5),
+  "spread-1": onePeak(1),
+  mirrored,
+  "uniform-20": even(20),
+  "uniform-32": even(32),
+};
