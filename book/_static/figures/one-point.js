@@ -46,16 +46,11 @@ export function analyse(game, policy, recorded) {
 /** The inner product in words: to first order, the change of the reward has its sign. */
 export function verdict({ brud, gradient, inner }) {
   const apart = Math.hypot(brud[0] - gradient[0], brud[1] - gradient[1]);
-  if (Math.hypot(...gradient) < 1e-9) return "The true gradient is zero here.";
-  if (apart < 1e-9) return "BRUD is the true gradient.";
-  if (Math.abs(inner) < 1e-9) return "To first order, nothing changes.";
-  return inner < 0 ? "This step lowers the reward." : "This step raises the reward.";
-}
-
-/** The same as an angle. */
-function angle(inner) {
-  if (Math.abs(inner) < 1e-9) return "exactly a right angle";
-  return inner < 0 ? "more than a right angle" : "less than a right angle";
+  if (Math.hypot(...gradient) < 1e-9) return { sentence: "The true gradient is zero here.", angle: "no angle" };
+  if (apart < 1e-9) return { sentence: "BRUD is the true gradient.", angle: "no angle" };
+  if (Math.abs(inner) < 1e-9) return { sentence: "To first order, nothing changes.", angle: "exactly a right angle" };
+  if (inner < 0) return { sentence: "This step lowers the reward.", angle: "more than a right angle" };
+  return { sentence: "This step raises the reward.", angle: "less than a right angle" };
 }
 
 /** How following BRUD ends, for a policy whose game's best reward is known. */
@@ -83,7 +78,7 @@ export default function onePoint(root) {
     policy: createHandle(board, { label: "Joint policy", colour: "policy", onMove: (point) => move("policy", point) }),
   };
   const readout = createReadout();
-  const controls = createControls({ onGame: chooseGame, onOwn: typeOwn });
+  const controls = createControls(root.dataset.name, { onGame: chooseGame, onOwn: typeOwn });
   const foot = html("div");
   top.append(readout.headline);
   picture.append(caption());
@@ -120,7 +115,7 @@ export default function onePoint(root) {
     }
     root.dataset.brud = now.brud.map(exact).join(",");
     root.dataset.gradient = now.gradient.map(exact).join(",");
-    announce(`${verdict(now)} Inner product ${format(now.inner)}.`);
+    announce(`${verdict(now).sentence} Inner product ${format(now.inner)}.`);
   }
 
   function move(name, point) {
@@ -151,6 +146,7 @@ export default function onePoint(root) {
       game = GAMES[state.game] ?? parseGame(state.own);
     } catch (error) {
       controls.fail(error.message);
+      say(error.message);
       return false;
     }
     drawGame();
@@ -321,9 +317,10 @@ function createReadout() {
   const legend = html("table", { class: "pjap-legend" }, html("tbody", {}, ...rows));
 
   function set({ policy, recorded }, now, [worst, best]) {
-    sentence.textContent = verdict(now);
+    const words = verdict(now);
+    sentence.textContent = words.sentence;
     sentence.dataset.sign = Math.abs(now.inner) < 1e-9 ? "0" : String(Math.sign(now.inner));
-    detail.textContent = `Inner product ${format(now.inner)}: ${angle(now.inner)} between BRUD and true gradient.`;
+    detail.textContent = `Inner product ${format(now.inner)}: ${words.angle} between BRUD and true gradient.`;
     const values = {
       policy: formatPoint(policy),
       data: formatPoint(recorded),
@@ -352,13 +349,14 @@ function swatch(name) {
   return svg("svg", { class: "pjap-swatch", viewBox: "0 0 28 16", "aria-hidden": "true" }, (shapes[name] ?? arrow)());
 }
 
-function createControls({ onGame, onOwn }) {
+function createControls(name, { onGame, onOwn }) {
   const element = html("div", { class: "pjap-controls" });
   const titles = Object.entries(GAMES).map(([name, { title }]) => [name, title]);
   const options = Object.fromEntries([...titles, ["own", "your own"]]);
   const select = createChoice(element, { label: "Game", options, onChange: onGame });
   const field = html("input", { type: "text", class: "pjap-text", spellcheck: "false", autocapitalize: "off", autocomplete: "off", maxlength: 200 });
-  const error = html("p", { class: "pjap-error", role: "alert" });
+  const error = html("p", { class: "pjap-error", id: `${name}-error` });
+  field.setAttribute("aria-describedby", error.id);
   const own = html("div", { hidden: true }, html("label", { class: "pjap-field" }, html("span", {}, "R(x, y) ="), field), error);
   field.addEventListener("input", () => onOwn(field.value));
   element.append(own);
