@@ -44,21 +44,8 @@ FIXTURES = ROOT / "tests" / "book" / "fixtures" / "figure-mathematics.json"
 PRESETS = ROOT / "book" / "_static" / "figures" / "presets.js"
 SEED = 0
 
-PEAK = "peak = np.full(2, np.sqrt(3 / 8))\n"
 DATASETS = {
-    "two-teams": (
-        "two good teams",
-        PEAK
-        + "recordings = [datasets.gaussian(sign * peak, 0.09, 200, seed=seed) for sign, seed in ((1, 1), (-1, 2))]\n"
-        + "data = np.concatenate(recordings).round(3)",
-    ),
-    "two-teams-sparse": (
-        "two good teams, 120 points",
-        PEAK
-        + "recordings = [datasets.gaussian(sign * peak, 0.04, 400, seed=seed) for sign, seed in ((1, 0), (-1, 1))]\n"
-        + "data = datasets.mixture(recordings, size=120, seed=2).round(3)",
-    ),
-    "noise": ("standard normal noise", "data = datasets.gaussian([0, 0], 1, 500, seed=0).round(3)"),
+    "noise": ("standard normal noise", "data = datasets.gaussian([0, 0], 1, 250, seed=0).round(3)"),
 }
 """For each dataset its name for readers, and Python that makes it, in thousandths: those fit into a small file."""
 

@@ -4,31 +4,35 @@ import { evenGrid } from "./mathematics.js";
 import { DATASETS } from "./presets.js";
 
 const PEAK = Math.sqrt(3 / 8);
-const NOISE = "peak = np.full(2, np.sqrt(3 / 8))\nnoise = datasets.gaussian([0, 0], 1, 500, seed=0).round(3)\n";
+const NOISE = "peak = np.full(2, np.sqrt(3 / 8))\nnoise = datasets.gaussian([0, 0], 1, 250, seed=0).round(3)\n";
 
-function rowsOf(key) {
-  const bytes = Uint8Array.from(atob(DATASETS[key].rows), (letter) => letter.charCodeAt(0));
+function noise() {
+  const bytes = Uint8Array.from(atob(DATASETS.noise.rows), (letter) => letter.charCodeAt(0));
   const view = new DataView(bytes.buffer);
   const at = (place) => view.getInt16(2 * place, true) / 1000;
   return Array.from({ length: bytes.length / 4 }, (_, row) => [at(2 * row), at(2 * row + 1)]);
 }
 
-const generated = (key) => ({ ...DATASETS[key], rows: () => rowsOf(key) });
-
-const around = (noise, spread) => noise.map(([x, y]) => [PEAK + spread * x, PEAK + spread * y]);
+const around = (peak, spread, rows) => rows.map(([x, y]) => [peak + spread * x, peak + spread * y]);
 
 const onePeak = (spread) => ({
   name: `one peak, spread ${spread}`,
   python: `${NOISE}data = peak + ${spread} * noise`,
-  rows: () => around(rowsOf("noise"), spread),
+  rows: () => around(PEAK, spread, noise()),
 });
 
-/** Half of the points around a peak, and their mirror images in the falling diagonal: a dataset that leans nowhere. */
+const twoTeams = {
+  name: "two good teams, one on each peak",
+  python: `${NOISE}data = np.concatenate([peak + 0.3 * noise, -peak + 0.3 * noise[:, ::-1]])`,
+  rows: () => [...around(PEAK, 0.3, noise()), ...around(-PEAK, 0.3, noise().map(([x, y]) => [y, x]))],
+};
+
+/** A recording and its mirror image in the falling diagonal: a dataset that leans nowhere. */
 const mirrored = {
   name: "one peak and its mirror image",
-  python: `${NOISE}half = peak + 0.5 * noise[:250]\ndata = np.concatenate([half, -half[:, ::-1]])`,
+  python: `${NOISE}half = peak + 0.5 * noise\ndata = np.concatenate([half, -half[:, ::-1]])`,
   rows: () => {
-    const half = around(rowsOf("noise").slice(0, 250), 0.5);
+    const half = around(PEAK, 0.5, noise());
     return [...half, ...half.map(([x, y]) => [-y, -x])];
   },
 };
@@ -41,8 +45,7 @@ const even = (side) => ({
 
 /** By name in the URL. `rows()` makes them anew. */
 export const SOURCES = {
-  "two-teams": generated("two-teams"),
-  "two-teams-sparse": generated("two-teams-sparse"),
+  "two-teams": twoTeams,
   "spread-0.2": onePeak(0.2),
   "spread-0.5": onePeak(0.5),
   "spread-1": onePeak(1),
@@ -50,3 +53,8 @@ export const SOURCES = {
   "uniform-20": even(20),
   "uniform-32": even(32),
 };
+
+/** From each name in the URL to the name for readers. */
+export function namesOf(offered) {
+  return Object.fromEntries(Object.entries(offered).map(([key, { name, title }]) => [key, name ?? title]));
+}

@@ -1,16 +1,8 @@
 // Figure 2, "A dataset and a learner": uniform replay (BRUD) and PJAP side by side, on one dataset from one start.
 
-import { SOURCES } from "./datasets.js";
+import { namesOf, SOURCES } from "./datasets.js";
 import { GAMES, gamePython, pythonList } from "./games.js";
-import {
-  bestJointActions,
-  effectiveSampleSize,
-  jointActionDistance,
-  learn,
-  proximalProbabilities,
-  reward,
-  uniformProbabilities,
-} from "./mathematics.js";
+import { bestJointActions, effectiveSampleSize, learn, reward } from "./mathematics.js";
 import {
   createBoard,
   createChoice,
@@ -29,6 +21,7 @@ import {
   format,
   formatPoint,
   html,
+  lineSwatch,
   linkState,
   onNextFrame,
   parsePoint,
@@ -39,6 +32,7 @@ import {
 const STEPS = 100; // the package's default
 const LEARNERS = { brud: "uniform (BRUD)", pjap: "PJAP" };
 const PLAYERS = { both: "both", x: "X only", y: "Y only" };
+const MOVES = { both: "[1, 1]", x: "[1, 0]", y: "[0, 1]" };
 const TOOLS = { move: "Move the start", draw: "Draw data", erase: "Erase data" };
 const MOST_DRAWN = 300; // the drawing has to fit into a link
 const SPACING = 0.07; // between points drawn in one stroke
@@ -47,16 +41,13 @@ const STEPS_A_SECOND = 20;
 
 /** Both teams' learning, computed whole before any of it is drawn. */
 export function simulate(game, data, { start, steepness, players }) {
-  const run = (update) => {
-    const history = learn(game, data, start, { update, steepness, players, steps: STEPS });
-    const end = history.policies[STEPS];
-    const atEnd = update === "pjap" ? proximalProbabilities(end, data, { steepness }) : uniformProbabilities(data);
-    const distance = jointActionDistance(data, end).reduce((total, value, m) => total + value * atEnd[m], 0);
-    const probabilities = [...history.probabilities, atEnd];
-    const sizes = update === "pjap" ? probabilities.map(effectiveSampleSize) : probabilities.map(() => data.length);
-    return { ...history, distances: [...history.distances, distance], probabilities, sizes };
+  // One step more than is shown: what it would learn from belongs to the last joint policy that is shown.
+  const run = (update) => learn(game, data, start, { update, steepness, players, steps: STEPS + 1 });
+  const [brud, pjap] = [run("brud"), run("pjap")];
+  return {
+    brud: { ...brud, sizes: brud.probabilities.map(() => data.length) },
+    pjap: { ...pjap, sizes: pjap.probabilities.map(effectiveSampleSize) },
   };
-  return { brud: run("brud"), pjap: run("pjap") };
 }
 
 /** How a team's learning ended, where the best reward is known. */
@@ -140,7 +131,8 @@ export default function learner(root) {
     for (const [name, panel] of Object.entries(boards)) panel.set(runs?.[name], step, state.start);
     readout.set(runs, step, data.length);
     for (const [name, run] of Object.entries(runs ?? {})) {
-      root.dataset[name] = JSON.stringify(valuesAt(run, step));
+      const now = [...run.policies[step], run.rewards[step], run.distances[step], run.sizes[step]];
+      root.dataset[name] = now.map(exact).join(",");
     }
     if (!root.hasAttribute("data-waiting")) say(runs ? inWords(runs, step) : "There is no data. Draw some.");
   }
@@ -301,10 +293,6 @@ function numberIn(text, low, high) {
   return value >= low && value <= high ? value : undefined;
 }
 
-function valuesAt({ policies, rewards, distances, sizes }, step) {
-  return { policy: policies[step], reward: rewards[step], distance: distances[step], size: sizes[step] };
-}
-
 function inWords({ brud, pjap }, step) {
   return `Step ${step}. Uniform: reward ${format(brud.rewards[step])}. PJAP: reward ${format(pjap.rewards[step])}.`;
 }
@@ -318,19 +306,9 @@ function toEntries({ game, data, drawn, start, steepness, players, step }) {
 function python({ game, data, drawn, start, steepness, players, step }) {
   const { name, expression } = gamePython(GAMES[game]);
   const rows = data === "drawn" ? `data = datasets.points(${pythonList(drawn)})` : SOURCES[data].python;
-  const alone = { both: null, x: ["[1, 0]", "Y"], y: ["[0, 1]", "X"] }[players];
-  const still = alone
-    ? `def one_moves(game, policy, data, steepness):  # ${alone[1]} stands still
-    return pjap_gradient(game, policy, data, steepness=steepness) * np.array(${alone[0]})
-
-
-`
-    : "";
-  const update = alone ? "one_moves" : '"pjap"';
-  const imports = ["datasets", "learn", ...(alone ? ["pjap_gradient"] : []), "proximal_probabilities", name];
   return `import numpy as np
 
-from pjap.games import ${imports.join(", ")}
+from pjap.games import datasets, learn, pjap_gradient, proximal_probabilities, ${name}
 from pjap.priorities import effective_sample_size, joint_action_distance
 
 game = ${expression}
@@ -338,15 +316,18 @@ ${rows}
 start = np.array(${pythonList(start)})
 
 
-${still}for name, steepness in (("uniform", 0.0), ("PJAP", ${exact(steepness)})):
-    history = learn(game, data, start, update=${update}, steepness=steepness, steps=${STEPS})
-    policy = history.policies[${step}]
+def update(game, policy, data, steepness):
+    return pjap_gradient(game, policy, data, steepness=steepness) * np.array(${MOVES[players]})  # who learns
+
+
+for name, steepness in (("uniform", 0.0), ("PJAP", ${exact(steepness)})):
+    history = learn(game, data, start, update=update, steepness=steepness, steps=${STEPS})
+    policy, reward = history.policies[${step}], history.rewards[${step}]
     probabilities = proximal_probabilities(policy, data, steepness=steepness)
-    print(name)
-    print("  policy", policy.tolist())
-    print("  reward", float(history.rewards[${step}]))
-    print("  sampled distance", float(probabilities @ joint_action_distance(data, policy)))
-    print("  effective sample size", float(effective_sample_size(probabilities)))
+    print(name, "joint policy", policy.tolist())
+    print(name, "reward", float(reward))
+    print(name, "sampled distance", float(probabilities @ joint_action_distance(data, policy)))
+    print(name, "effective sample size", float(effective_sample_size(probabilities)))
 `;
 }
 
@@ -354,7 +335,7 @@ ${still}for name, steepness in (("uniform", 0.0), ("PJAP", ${exact(steepness)}))
 
 /** One learner's square: data, path so far, path to come, and the start. */
 function createPanel(parent, name, onMove) {
-  const heading = html("p", { class: "pjap-name" }, swatch(name), LEARNERS[name]);
+  const heading = html("p", { class: "pjap-name" }, lineSwatch(name, { dashed: name === "pjap" }), LEARNERS[name]);
   const element = html("div", {}, heading);
   parent.append(element);
   const board = createBoard(element, { label: `Learning with ${LEARNERS[name]} sampling` });
@@ -375,7 +356,7 @@ function createPanel(parent, name, onMove) {
     handle.set(start);
     for (const trail of [whole, past]) trail.element.toggleAttribute("hidden", !run);
     dots.weigh(run && name === "pjap" ? run.probabilities[step].filter((_, m) => inside[m]) : null);
-    whole.set(run?.policies ?? []);
+    whole.set(run?.policies.slice(0, STEPS + 1) ?? []);
     past.set(run?.policies.slice(0, step + 1) ?? []);
   };
   return { board, rings, place, set };
@@ -396,20 +377,12 @@ function createCursor(board, onUse) {
   return handle;
 }
 
-function swatch(name) {
-  const kind = name === "pjap" ? "pjap-line pjap-dashed" : "pjap-line";
-  const line = svg("path", { d: "M1 8H27", class: kind, style: `color: var(--pjap-${name})` });
-  return svg("svg", { class: "pjap-swatch", viewBox: "0 0 28 16", "aria-hidden": "true" }, line);
-}
-
 // ------------------------------------------------------------------------------------------------- words and controls
 
 function createControls({ onGame, onData, onSteepness, onPlayers, onTool, onClear }) {
   const choices = html("div", { class: "pjap-settings" });
-  const games = Object.fromEntries(Object.entries(GAMES).map(([key, { title }]) => [key, title]));
-  const sources = Object.fromEntries(Object.entries(SOURCES).map(([key, { name }]) => [key, name]));
-  const game = createChoice(choices, { label: "Game", options: games, onChange: onGame });
-  const data = createChoice(choices, { label: "Data", options: { ...sources, drawn: "my own drawing" }, onChange: onData });
+  const game = createChoice(choices, { label: "Game", options: namesOf(GAMES), onChange: onGame });
+  const data = createChoice(choices, { label: "Data", options: { ...namesOf(SOURCES), drawn: "my own drawing" }, onChange: onData });
   const slider = { label: "Steepness of PJAP", min: 0.25, max: 32, zero: true, onInput: onSteepness };
   const steepness = createLogSlider(choices, slider);
   const players = createRadios(choices, { label: "Who learns", options: PLAYERS, onChange: onPlayers });
@@ -460,41 +433,37 @@ const ROWS = { policy: "joint policy", reward: "reward", distance: "sampled dist
 /** The numbers at the current step, and small plots of how they came about. */
 function createReadout() {
   const cells = {};
-  const heads = Object.entries(LEARNERS).map(([name, text]) => html("th", { scope: "col" }, swatch(name), text));
+  const heads = Object.entries(LEARNERS).map(([name, text]) => html("th", { scope: "col" }, lineSwatch(name, { dashed: name === "pjap" }), text));
   const rows = Object.entries(ROWS).map(([row, text]) => {
-    const values = Object.keys(LEARNERS).map((name) => {
-      cells[`${name}.${row}`] = html("td", { class: "pjap-number", "data-value": `${name}.${row}` });
-      return cells[`${name}.${row}`];
-    });
-    return html("tr", {}, html("th", { scope: "row" }, text), ...values);
+    const keys = Object.keys(LEARNERS).map((name) => `${name}.${row}`);
+    for (const key of keys) cells[key] = html("td", { class: "pjap-number", "data-value": key });
+    return html("tr", {}, html("th", { scope: "row" }, text), ...keys.map((key) => cells[key]));
   });
   const head = html("tr", {}, html("td"), ...heads);
   const table = html("table", { class: "pjap-legend pjap-compare" }, html("thead", {}, head), html("tbody", {}, ...rows));
   const plots = html("div", { class: "pjap-plots" });
   const names = Object.keys(LEARNERS);
-  const drawn = {
-    rewards: createPlot(plots, { title: "reward", names, y: [-1, 1] }),
-    distances: createPlot(plots, { title: "sampled distance", names, y: [0, 1] }),
-    sizes: createPlot(plots, { title: "effective sample size", names, y: [0, 1] }),
-  };
+  const titles = { rewards: ROWS.reward, distances: ROWS.distance, sizes: ROWS.size };
+  const drawn = Object.fromEntries(
+    Object.entries(titles).map(([series, title]) => [series, createPlot(plots, { title, names, y: [0, 1] })]),
+  );
   const element = html("div", { class: "pjap-readout pjap-secret" }, table, plots);
 
   const set = (runs, step, size) => {
     element.toggleAttribute("data-empty", !runs);
     for (const [name, run] of Object.entries(runs ?? {})) {
-      const now = valuesAt(run, step);
-      cells[`${name}.policy`].textContent = formatPoint(now.policy);
-      cells[`${name}.reward`].textContent = format(now.reward);
-      cells[`${name}.distance`].textContent = format(now.distance);
-      cells[`${name}.size`].textContent = `${format(now.size, now.size < 10 ? 1 : 0)} of ${size}`;
+      const kept = run.sizes[step];
+      cells[`${name}.policy`].textContent = formatPoint(run.policies[step]);
+      cells[`${name}.reward`].textContent = format(run.rewards[step]);
+      cells[`${name}.distance`].textContent = format(run.distances[step]);
+      cells[`${name}.size`].textContent = `${format(kept, kept < 10 ? 1 : 0)} of ${size}`;
     }
     if (!runs) return Object.values(cells).forEach((cell) => (cell.textContent = "no data"));
-    const all = [...runs.brud.rewards, ...runs.pjap.rewards];
-    drawn.rewards.scale([Math.min(...all), Math.max(...all)]);
-    drawn.distances.scale([0, Math.max(...runs.brud.distances, ...runs.pjap.distances)]);
-    drawn.sizes.scale([0, size]);
     for (const [series, plot] of Object.entries(drawn)) {
-      plot.draw({ brud: runs.brud[series], pjap: runs.pjap[series] }, step);
+      const [brud, pjap] = [runs.brud, runs.pjap].map((run) => run[series].slice(0, STEPS + 1));
+      const all = [...brud, ...pjap];
+      plot.scale([series === "rewards" ? Math.min(...all) : 0, Math.max(...all)]);
+      plot.draw({ brud, pjap }, step);
     }
   };
   return { element, set };

@@ -154,7 +154,7 @@ export function effectiveSampleSize(weights) {
 }
 
 /** One of the three updates by its name, with the probabilities that it gave the data (none for "true"). */
-function updateAt(game, policy, data, update, settings) {
+export function updateAt(game, policy, data, update, settings) {
   if (update === "true") return { gradient: trueGradient(game, policy), probabilities: [] };
   const probabilities = update === "pjap" ? proximalProbabilities(policy, data, settings) : uniformProbabilities(data);
   return { gradient: replayedGradient(game, policy, data, probabilities), probabilities };
@@ -187,7 +187,7 @@ export function learn(game, data, start, options) {
 
 /** Where learn() ends, without its history, for portraits: they need many ends and no paths.
  *
- * Stops early where it comes to rest.
+ * Stops early where it comes to rest, close to where it would have ended.
  */
 export function destination(game, data, start, options) {
   const { update, steps = 100, stepSize = 0.02, ...settings } = options;
@@ -197,7 +197,7 @@ export function destination(game, data, start, options) {
     const next = [clip(x + stepSize * gradient[0], -1, 1), clip(y + stepSize * gradient[1], -1, 1)];
     const moved = Math.abs(next[0] - x) + Math.abs(next[1] - y);
     [x, y] = next;
-    if (moved < 1e-12) break;
+    if (moved < 1e-7) break;
   }
   return [x, y];
 }

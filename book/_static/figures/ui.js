@@ -677,3 +677,9 @@ export function drawRings(layer, points) {
   const ring = ([cx, cy]) => svg("circle", { class: "pjap-best", cx, cy, r: 11 });
   layer.replaceChildren(...points.map((point) => ring(toScreen(point))));
 }
+
+/** The line that stands for an update in a legend. */
+export function lineSwatch(name, { dashed = false } = {}) {
+  const line = svg("path", { d: "M1 8H27", class: `pjap-line ${dashed ? "pjap-dashed" : ""}`, style: `color: var(--pjap-${name})` });
+  return svg("svg", { class: "pjap-swatch", viewBox: "0 0 28 16", "aria-hidden": "true" }, line);
+}
