@@ -332,6 +332,8 @@ export function createHandle(board, { label, shape = "circle", colour, onMove })
     onMove(place);
   };
 
+  // touch-action: none, which the stylesheet asks for, does not reach parts of an SVG picture in every browser.
+  element.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   let grip = null; // from pointer to centre, so that the handle does not jump under the finger
   element.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
@@ -445,7 +447,7 @@ export function linkState(name, restore) {
  */
 export function createShare(parent, { python, link, onReset, say }) {
   const code = html("code", { class: "pjap-code" });
-  const details = html("details", { class: "pjap-python" }, html("summary", {}, "The same in Python"), html("pre", { tabindex: 0 }, code));
+  const details = html("details", { class: "pjap-python" }, html("summary", {}, "The same in Python"), html("pre", {}, code));
   const refresh = () => {
     if (details.open) code.textContent = python();
   };
