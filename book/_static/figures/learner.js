@@ -73,6 +73,7 @@ export default function learner(root) {
   let runs = null; // null while there is no data
   let best = 0;
   let playing = null; // the time at which it began, less the steps already shown
+  let ready = false;
 
   const say = createLiveRegion(root);
   const question = html("div");
@@ -104,19 +105,21 @@ export default function learner(root) {
   setTool("move");
   const address = linkState(root.dataset.name, restore);
   showState();
+  ready = true;
   let asked = false;
   createPrediction(root, {
     question: root.dataset.predict || "The left team replays the data uniformly. What will become of it?",
     parent: question,
-    say,
     onAnswer: () => {
-      if (asked) play(0);
+      if (asked && !reducedMotion()) play(0);
+      else redraw();
       const [uniform, pjap] = [runs.brud.rewards[STEPS], runs.pjap.rewards[STEPS]];
       const words = `Uniform replay ends at a reward of ${format(uniform)}, PJAP at ${format(pjap)}; the best is ${format(best)}.`;
       return { outcome: outcomeOf(runs.brud, best), words };
     },
   });
   asked = root.hasAttribute("data-waiting");
+  if (asked) draw();
 
   // --- from the state to the picture
 
@@ -126,15 +129,16 @@ export default function learner(root) {
 
   function draw() {
     const { step } = state;
+    const waiting = root.hasAttribute("data-waiting");
     controls.set(state);
     transport.set(step, playing !== null);
-    for (const [name, panel] of Object.entries(boards)) panel.set(runs?.[name], step, state.start);
+    for (const [name, panel] of Object.entries(boards)) panel.set(runs?.[name], step, state.start, waiting);
     readout.set(runs, step, data.length);
     for (const [name, run] of Object.entries(runs ?? {})) {
       const now = [...run.policies[step], run.rewards[step], run.distances[step], run.sizes[step]];
       root.dataset[name] = now.map(exact).join(",");
     }
-    if (!root.hasAttribute("data-waiting")) say(runs ? inWords(runs, step) : "There is no data. Draw some.");
+    if (!waiting) say(runs ? inWords(runs, step) : "There is no data. Draw some.");
   }
 
   function changed() {
@@ -199,7 +203,7 @@ export default function learner(root) {
     state.start = parsePoint(entries.start) ?? state.start;
     state.steepness = numberIn(entries.steepness, 0, 64) ?? state.steepness;
     state.step = Math.round(numberIn(entries.step, 0, STEPS) ?? state.step);
-    if (address) showState();
+    if (ready) showState();
   }
 
   // --- time
@@ -218,7 +222,7 @@ export default function learner(root) {
 
   /** Show step after step from this one on; with reduced motion, go ten steps on at once. */
   function play(from) {
-    if (reducedMotion()) return showStep(from === 0 && state.step === STEPS && asked ? STEPS : from + 10);
+    if (reducedMotion()) return showStep(from + 10);
     playing = performance.now() - (from * 1000) / STEPS_A_SECOND;
     requestAnimationFrame(advance);
   }
@@ -352,10 +356,10 @@ function createPanel(parent, name, onMove) {
     inside = points.map(([x, y]) => Math.abs(x) <= 1 && Math.abs(y) <= 1);
     dots.place(points.filter((_, m) => inside[m]));
   };
-  const set = (run, step, start) => {
+  const set = (run, step, start, waiting) => {
     handle.set(start);
     for (const trail of [whole, past]) trail.element.toggleAttribute("hidden", !run);
-    dots.weigh(run && name === "pjap" ? run.probabilities[step].filter((_, m) => inside[m]) : null);
+    dots.weigh(run && name === "pjap" && !waiting ? run.probabilities[step].filter((_, m) => inside[m]) : null);
     whole.set(run?.policies.slice(0, STEPS + 1) ?? []);
     past.set(run?.policies.slice(0, step + 1) ?? []);
   };
