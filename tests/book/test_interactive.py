@@ -208,6 +208,31 @@ def test_moved_by_keyboard_it_shows_what_the_package_computes(visit):
     assert_shows(figure, sign_agreement(), (0.05, 1), (0.3, -0.65))
 
 
+@pytest.mark.parametrize("width", [360, 1440])
+def test_its_labels_neither_overlap_nor_leave_the_picture(visit, width):
+    page = visit(INDEX, width=width)
+    figure = figure_on(page, "one-point")
+    generator = np.random.default_rng(0)
+    points = np.concatenate([generator.uniform(-1, 1, (30, 2, 2)), generator.uniform(0.8, 1, (10, 2, 2))]).round(2)
+    points[::5, 1] = points[::5, 0] + 0.05 * np.sign(-points[::5, 0])  # the data point beside the policy
+    for game in ("sign-agreement", "twin-peaks"):
+        for policy, recorded in points.round(2).tolist():
+            state = address("", policy, recorded, game).split("#")[1]
+            page.evaluate("fragment => location.hash = fragment", state)
+            next_frame(page)
+            boxes = figure.locator(".pjap-label:not([hidden])").evaluate_all(
+                "labels => labels.map(label => label.getBBox())"
+                ".map(box => [box.x, box.y, box.x + box.width, box.y + box.height])"
+            )
+            assert len(boxes) >= 2, state
+            assert all(box[0] >= 0 and box[1] >= -4 and box[2] <= 474 and box[3] <= 480 for box in boxes), state
+            for i, one in enumerate(boxes):
+                for other in boxes[:i]:
+                    width_shared = min(one[2], other[2]) - max(one[0], other[0])
+                    height_shared = min(one[3], other[3]) - max(one[1], other[1])
+                    assert min(width_shared, height_shared) < 4, state
+
+
 def test_the_focus_can_be_seen_and_handles_are_large_enough(visit):
     figure = figure_on(visit(INDEX, width=360), "one-point")
     figure.page.keyboard.press("Tab")  # the reader uses the keyboard

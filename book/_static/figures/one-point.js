@@ -3,7 +3,6 @@
 import { GAMES, gamePython, parseGame, pythonList } from "./games.js";
 import { brudGradient, learn, reward, trueGradient } from "./mathematics.js";
 import {
-  clamp,
   createArrow,
   createBoard,
   createChoice,
@@ -21,6 +20,7 @@ import {
   linkState,
   onNextFrame,
   parsePoint,
+  placeLabels,
   roomFor,
   svg,
   toScreen,
@@ -236,10 +236,7 @@ function drawMarks(board) {
     const tips = ["first", "brud", "second"].map((name) => toScreen(plus(policy, drawn[name])).join(" "));
     parallels.setAttribute("points", tips.join(" "));
     trail.set(path);
-    labelArrows(labels, policy, drawn);
-    const near = Math.hypot(...minus(policy, recorded)) < 0.4 ? Object.values(drawn) : [];
-    const taken = labelPoint(labels.policy, policy, "policy", [...Object.values(drawn), minus(recorded, policy)]);
-    labelPoint(labels.data, recorded, "data point", [minus(policy, recorded), ...near, ...(near.length ? [taken] : [])]);
+    placeLabels(namesOf(labels, policy, recorded, drawn), busyPoints(policy, recorded, drawn, path));
   }
   return { set };
 }
@@ -250,47 +247,28 @@ function scaleFor(from, steps) {
   return Math.min(0.9 / (longest + 0.6), ...steps.map((step) => roomFor(from, step)));
 }
 
-/** Names beside the heads of the two arrows that are compared; one above the other where the heads are close. */
-function labelArrows(labels, policy, drawn) {
-  const heads = { brud: plus(policy, drawn.brud), true: plus(policy, drawn.true) };
-  const apart = Math.hypot(...minus(heads.brud, heads.true));
-  const oneArrow = apart < 0.01;
-  const brudAbove = heads.brud[1] >= heads.true[1];
-  const offset = (name) => (apart < 0.3 ? [0, brudAbove === (name === "brud") ? -16 : 28] : beyond(drawn[name]));
-  labels.true.element.toggleAttribute("hidden", oneArrow);
-  labels.brud.set(inside(heads.brud), oneArrow ? "BRUD = true gradient" : "BRUD", offset("brud"));
-  labels.true.set(inside(heads.true), "true gradient", offset("true"));
-}
-
-/** An offset from an arrow's head, away from its foot. */
-function beyond(step) {
-  const length = Math.hypot(...step) || 1;
-  return [(18 * step[0]) / length, step[1] >= 0 ? -14 : 26];
-}
-
-/** Keep a label's middle far enough from the edges for its text. */
-function inside([x, y]) {
-  return [clamp(x, -0.8, 0.8), clamp(y, -0.95, 0.95)];
-}
-
-/** A name beside a point, on the side on which least is going on; returns the direction of that side. */
-function labelPoint(label, point, text, busy) {
-  const sides = [
-    { direction: [0, 1], offset: [0, -20], anchor: "middle" },
-    { direction: [0, -1], offset: [0, 33], anchor: "middle" },
-    { direction: [1, 0], offset: [20, 6], anchor: "start" },
-    { direction: [-1, 0], offset: [-20, 6], anchor: "end" },
+/** What is named on the board; the two arrows that are compared have one name where they are one arrow. */
+function namesOf(labels, policy, recorded, drawn) {
+  const oneArrow = Math.hypot(...minus(drawn.brud, drawn.true)) < 0.01;
+  const visible = (name) => Math.hypot(...drawn[name]) > 0.03;
+  return [
+    { label: labels.policy, text: "policy", at: policy, reach: 18 },
+    { label: labels.data, text: "data point", at: recorded, reach: 18 },
+    { label: labels.brud, text: visible("brud") ? (oneArrow ? "BRUD = true gradient" : "BRUD") : null, at: plus(policy, drawn.brud), reach: 5 },
+    { label: labels.true, text: visible("true") && !oneArrow ? "true gradient" : null, at: plus(policy, drawn.true), reach: 5 },
   ];
-  const fits = sides.filter(({ direction }) => point[0] * direction[0] < 0.5 && point[1] * direction[1] < 0.95);
-  const rank = (side) => Math.max(...busy.map((step) => cosine(side.direction, step)));
-  const { direction, offset, anchor } = fits.reduce((least, side) => (rank(side) < rank(least) - 1e-9 ? side : least));
-  label.set(point, text, offset, anchor);
-  return direction;
+}
+
+/** Joint actions that a name should not hide: along the arrows, on the trail, and on the handles. */
+function busyPoints(policy, recorded, drawn, path) {
+  const along = [0.2, 0.4, 0.6, 0.8, 0.9, 1];
+  const arrows = Object.values(drawn).flatMap((step) => along.map((share) => plus(policy, step.map((value) => share * value))));
+  const handles = [policy, recorded].flatMap((point) => [[0, 0], [-0.04, 0], [0.04, 0], [0, -0.04], [0, 0.04]].map((by) => plus(point, by)));
+  return [...arrows, ...handles, ...handles, ...path.filter((_, step) => step % 12 === 0)];
 }
 
 const plus = (a, b) => [a[0] + b[0], a[1] + b[1]];
 const minus = (a, b) => [a[0] - b[0], a[1] - b[1]];
-const cosine = (a, b) => (a[0] * b[0] + a[1] * b[1]) / (Math.hypot(...a) * Math.hypot(...b) || 1);
 
 // ------------------------------------------------------------------------------------------------- words and controls
 

@@ -4,6 +4,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const SIDE = 400; // the square's side in SVG units
 const MARGIN = { left: 50, right: 24, top: 24, bottom: 52 }; // room for ticks, axis labels and heads of arrows
+const WIDTH = MARGIN.left + SIDE + MARGIN.right;
+const HEIGHT = MARGIN.top + SIDE + MARGIN.bottom;
 const COARSE = 0.05;
 const FINE = 0.01;
 
@@ -101,8 +103,7 @@ export function roomFor(from, step) {
  *   from screen readers: say in words what they show. `toGame` gives the joint action under a pointer, clamped.
  */
 export function createBoard(parent, { label }) {
-  const [width, height] = [MARGIN.left + SIDE + MARGIN.right, MARGIN.top + SIDE + MARGIN.bottom];
-  const root = svg("svg", { class: "pjap-board", viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": label });
+  const root = svg("svg", { class: "pjap-board", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": label });
   const [surface, axes, marks] = [0, 1, 2].map(() => svg("g", { "aria-hidden": "true" }));
   const handles = svg("g");
   axes.append(svg("rect", { class: "pjap-frame", x: MARGIN.left, y: MARGIN.top, width: SIDE, height: SIDE }));
@@ -113,7 +114,7 @@ export function createBoard(parent, { label }) {
     axes.append(svg("text", { class: "pjap-tick", x: MARGIN.left - 9, y: up + 5, "text-anchor": "end" }, format(tick, 0)));
   }
   const middle = [MARGIN.left + SIDE / 2, MARGIN.top + SIDE / 2];
-  axes.append(svg("text", { x: middle[0], y: height - 6, "text-anchor": "middle" }, "action of X"));
+  axes.append(svg("text", { x: middle[0], y: HEIGHT - 6, "text-anchor": "middle" }, "action of X"));
   axes.append(svg("text", { transform: `translate(18 ${middle[1]}) rotate(-90)`, "text-anchor": "middle" }, "action of Y"));
   root.append(surface, axes, marks, handles);
   parent.append(root);
@@ -270,18 +271,57 @@ export function createTrail(layer, name, { dashed = false } = {}) {
   return { set, element };
 }
 
-/** A text with a halo. `set(point, text, [dx, dy], anchor)`: the offset is in SVG units, down is positive. */
+/** A text with a halo, for `placeLabels`. */
 export function createLabel(layer, name) {
-  const element = svg("text", { class: "pjap-label", style: `fill: var(--pjap-${name})` });
+  const element = svg("text", { class: "pjap-label", style: `fill: var(--pjap-${name})`, "text-anchor": "middle" });
   layer.append(element);
-  const set = (point, text, [dx, dy] = [0, 0], anchor = "middle") => {
-    const [x, y] = toScreen(point);
-    element.setAttribute("x", x + dx);
-    element.setAttribute("y", y + dy);
-    element.setAttribute("text-anchor", anchor);
-    element.textContent = text;
-  };
-  return { set, element };
+  return { element, side: 0 };
+}
+
+const LETTER = 12.5; // width and height that a label takes up at most, in SVG units
+const LINE = 24;
+const NO_ROOM = 1000;
+const ROUND = [[1, 0], [-1, 0], ...[0, 0.5, -0.5, 1, -1].flatMap((across) => [[across, -1], [across, 1]])];
+const SIDES = [0, 16, 36].flatMap((gap) => ROUND.map(([across, down]) => ({ across, down, gap })));
+
+/**
+ * Put names beside the things they name, where they hide least. A name stays on its side while that is good enough, so
+ * that it does not jump about during a drag; one that finds no room is left out, so a legend must have it too.
+ *
+ * @param {{label: object, text: string | null, at: Point, reach: number}[]} names  the most important one first; `at` is
+ *   a joint action, `reach` how far the thing extends around it in SVG units
+ * @param {Point[]} busy  joint actions that had better not be hidden
+ */
+export function placeLabels(names, busy) {
+  const points = busy.map(toScreen);
+  const taken = [];
+  for (const { label, text, at, reach } of names) {
+    label.element.toggleAttribute("hidden", true);
+    if (text === null) continue;
+    const boxes = SIDES.map((side) => boxBeside(toScreen(at), side, reach, text.length * LETTER));
+    const costs = boxes.map((box, i) => costOf(box, taken, points) + SIDES[i].gap / 8 + (i === label.side ? 0 : 1.5));
+    label.side = costs.indexOf(Math.min(...costs));
+    if (costs[label.side] >= NO_ROOM) continue;
+    label.element.toggleAttribute("hidden", false);
+    const box = boxes[label.side];
+    label.element.setAttribute("x", (box.left + box.right) / 2);
+    label.element.setAttribute("y", box.bottom - 6);
+    label.element.textContent = text;
+    taken.push(box);
+  }
+}
+
+function boxBeside([x, y], { across, down, gap }, reach, width) {
+  const [middle, centre] = [x + across * (reach + gap + width / 2), y + down * (reach + gap + LINE / 2)];
+  return { left: middle - width / 2, right: middle + width / 2, top: centre - LINE / 2, bottom: centre + LINE / 2 };
+}
+
+/** How bad a place for a label is: on marks, or impossible, on another label or outside the picture. */
+function costOf(box, taken, points) {
+  const outside = box.left < 0 || box.top < 0 || box.right > WIDTH || box.bottom > HEIGHT;
+  const covered = taken.filter((other) => box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom);
+  const hidden = points.filter(([x, y]) => box.left < x && x < box.right && box.top < y && y < box.bottom);
+  return NO_ROOM * (outside || covered.length > 0) + 2 * hidden.length;
 }
 
 // -------------------------------------------------------------------------------------------------------------- handles
