@@ -278,8 +278,9 @@ export function createLabel(layer, name) {
   return { element, side: 0 };
 }
 
-const LETTER = 12.5; // width and height that a label takes up at most, in SVG units
-const LINE = 24;
+const LINE = 24; // what a label takes up at most, on a phone, in SVG units
+const CAPITAL = 15.5;
+const LETTER = 11.5;
 const NO_ROOM = 1000;
 const ROUND = [[1, 0], [-1, 0], ...[0, 0.5, -0.5, 1, -1].flatMap((across) => [[across, -1], [across, 1]])];
 const SIDES = [0, 16, 36].flatMap((gap) => ROUND.map(([across, down]) => ({ across, down, gap })));
@@ -298,7 +299,7 @@ export function placeLabels(names, busy) {
   for (const { label, text, at, reach } of names) {
     label.element.toggleAttribute("hidden", true);
     if (text === null) continue;
-    const boxes = SIDES.map((side) => boxBeside(toScreen(at), side, reach, text.length * LETTER));
+    const boxes = SIDES.map((side) => boxBeside(toScreen(at), side, reach, widthOf(text)));
     const costs = boxes.map((box, i) => costOf(box, taken, points) + SIDES[i].gap / 8 + (i === label.side ? 0 : 1.5));
     label.side = costs.indexOf(Math.min(...costs));
     if (costs[label.side] >= NO_ROOM) continue;
@@ -309,6 +310,12 @@ export function placeLabels(names, busy) {
     label.element.textContent = text;
     taken.push(box);
   }
+}
+
+/** Guessed, because asking the browser in every frame would be slow. */
+function widthOf(text) {
+  const capitals = text.replace(/[^A-Z]/g, "").length;
+  return CAPITAL * capitals + LETTER * (text.length - capitals);
 }
 
 function boxBeside([x, y], { across, down, gap }, reach, width) {
@@ -523,7 +530,7 @@ function copyButton(label, text, say, otherwise) {
 
 // --------------------------------------------------------------------------------------------------------- predict first
 
-export const OUTCOMES = { optimum: "It finds the best reward", stays: "It stays where it is", wrong: "It goes wrong" };
+const OUTCOMES = { optimum: "It finds the best reward", stays: "It stays where it is", wrong: "It goes wrong" };
 
 /**
  * Ask the reader what will happen before the figure shows it, once for each view of the page. Where the figure's element
