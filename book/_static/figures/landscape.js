@@ -43,6 +43,7 @@ const NEAR = 0.05; // a start succeeds if its end's reward is this near to the b
 const [SLOWEST, STEEPEST] = [0.25, 32];
 const BEGINS = [[-0.9, 0.5], [-0.5, 0.9], [0.9, -0.5], [0.5, -0.9], [0.9, 0.9], [-0.9, -0.9]]; // as in chapter 6
 const ORIGIN = [0, 0];
+const SQUARE = [...toScreen([-1, 1]).map((edge) => edge - 2), 404, 404].join(" "); // without axes: small ones have no room
 
 const axis = (side) => Array.from({ length: side }, (_, i) => (2 * i) / (side - 1) - 1);
 const grid = (stride) => {
@@ -291,7 +292,7 @@ function createPortrait(parent, name, onChoose) {
   const element = html("div", { class: major ? "pjap-major" : "pjap-minor" }, heading);
   parent.append(element);
   const board = createBoard(element, { label: `Phase portrait and basins: ${UPDATES[name]}` });
-  if (!major) board.svg.setAttribute("viewBox", "48 48 404 404"); // a small square has no room for its axes
+  if (!major) board.svg.setAttribute("viewBox", SQUARE);
   const tints = Array.from({ length: LEVELS }, (_, level) => svg("path", { class: "pjap-tint", style: `fill: ${tint(level)}` }));
   const background = svg("g", { class: "pjap-background" });
   const dots = createDots(background);
