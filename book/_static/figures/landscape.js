@@ -37,7 +37,7 @@ import {
 
 const UPDATES = { pjap: "PJAP", true: "true gradient", brud: "BRUD" };
 const LEARNING = { steps: 150, stepSize: 0.1 };
-const SIDE = 21; // starts along each edge of a portrait
+const [ACROSS, UP] = [20, 24]; // starts of a portrait; unequal, so that none is on the falling diagonal, a knife's edge
 const STRIDES = [4, 2, 1]; // every fourth start first, then every second, then all
 const NEAR = 0.05; // a start succeeds if its end's reward is this near to the best one
 const [SLOWEST, STEEPEST] = [0.25, 32];
@@ -45,23 +45,29 @@ const BEGINS = [[-0.9, 0.5], [-0.5, 0.9], [0.9, -0.5], [0.5, -0.9], [0.9, 0.9], 
 const ORIGIN = [0, 0];
 const SQUARE = [...toScreen([-1, 1]).map((edge) => edge - 2), 404, 404].join(" "); // without axes: small ones have no room
 
-const axis = (side) => Array.from({ length: side }, (_, i) => (2 * i) / (side - 1) - 1);
-const grid = (stride) => {
-  const side = axis((SIDE - 1) / stride + 1);
-  return side.flatMap((y) => side.map((x) => [x, y]));
-};
+const axis = (count) => Array.from({ length: count }, (_, i) => (2 * i) / (count - 1) - 1);
 const STEEPNESSES = [0, ...axis(41).map((place) => SLOWEST * (STEEPEST / SLOWEST) ** ((place + 1) / 2))];
+
+/** Blocks of stride x stride cells that fill the square: the corners of each, and the start that stands for it. */
+function blocks(stride) {
+  const along = (count) =>
+    Array.from({ length: count / stride }, (_, i) => {
+      const place = (cells) => (cells / count) * 2 - 1;
+      return { low: place(i * stride), high: place((i + 1) * stride), start: place(i * stride + Math.floor(stride / 2) + 0.5) };
+    });
+  return along(UP).flatMap((y) => along(ACROSS).map((x) => ({ x, y, start: [x.start, y.start] })));
+}
 
 /** Where each start ends, on finer and finer grids: yields after every start, with { stride, ends } when a grid is done. */
 export function* portrait(update, game, data, steepness) {
   const known = {};
   for (const stride of STRIDES) {
-    for (const start of grid(stride)) {
+    for (const { start } of blocks(stride)) {
       if (start in known) continue;
       known[start] = destination(game, data, start, { update, steepness, ...LEARNING });
       yield;
     }
-    yield { stride, ends: grid(stride).map((start) => known[start]) };
+    yield { stride, ends: blocks(stride).map(({ start }) => known[start]) };
   }
 }
 
@@ -198,7 +204,7 @@ export default function landscape(root) {
     if (name === "pjap") underWay = steepness;
     panels[name].flow((policy) => updateAt(game, policy, data, name, { steepness }).gradient);
     queue.run(name, portrait(name, game, data, steepness), ({ stride, ends }) => {
-      panels[name].tint(grid(stride), ends, stride);
+      panels[name].tint(blocks(stride), ends);
       if (name === "pjap" && stride === STRIDES[0]) {
         underWay = null;
         if (steepness !== state.steepness) return portray(name);
@@ -269,8 +275,8 @@ from pjap.games import critical_steepness, datasets, leading_eigenvalue, learn, 
 game = ${expression}
 ${SOURCES[data].python}
 start = np.array(${pythonList(start)})
-side = np.linspace(-1, 1, ${SIDE})
-starts = np.stack(np.meshgrid(side, side), axis=-1)
+x, y = ((np.arange(count) + 0.5) / count * 2 - 1 for count in (${ACROSS}, ${UP}))
+starts = np.stack(np.meshgrid(x, y), axis=-1)
 best = game.maxima()[1][0]
 
 for name, update, settings in (("PJAP", "pjap", {"steepness": ${exact(steepness)}}), ("true gradient", "true", {}), ("BRUD", "brud", {})):
@@ -318,10 +324,10 @@ function createPortrait(parent, name, onChoose) {
       drawRings(rings, peaks);
     },
     flow: (gradient) => arrows.setAttribute("d", evenStarts().map((start) => arrow(start, gradient(start))).join("")),
-    tint: (starts, ends, stride) => {
-      const cells = tints.map(() => "");
-      ends.forEach((end, i) => (cells[levelOf(end)] += cell(starts[i], stride / (SIDE - 1))));
-      tints.forEach((path, level) => path.setAttribute("d", cells[level]));
+    tint: (cells, ends) => {
+      const outlines = tints.map(() => "");
+      ends.forEach((end, i) => (outlines[levelOf(end)] += outline(cells[i])));
+      tints.forEach((path, level) => path.setAttribute("d", outlines[level]));
       rests.setAttribute("d", restingPoints(ends).map(cross).join(""));
     },
     trail: (policies) => {
@@ -347,10 +353,10 @@ function tint(level) {
   return `color-mix(in oklab, var(--pjap-${lean < 0 ? "first" : "second"}) ${Math.round(100 * Math.abs(lean))}%, var(--pjap-neutral))`;
 }
 
-/** The square of this half width around a start, as far as it is on the board, as SVG path data. */
-function cell(start, half) {
-  const [left, bottom] = toScreen(start.map((value) => Math.max(value - half, -1))).map(short);
-  const [right, top] = toScreen(start.map((value) => Math.min(value + half, 1))).map(short);
+/** A block of cells as SVG path data. */
+function outline({ x, y }) {
+  const [left, bottom] = toScreen([x.low, y.low]).map(short);
+  const [right, top] = toScreen([x.high, y.high]).map(short);
   return `M${left} ${bottom}H${right}V${top}H${left}Z`;
 }
 
