@@ -80,7 +80,8 @@ export default function onePoint(root) {
   const readout = createReadout();
   const controls = createControls(root.dataset.name, { onGame: chooseGame, onOwn: typeOwn });
   const foot = html("div");
-  top.append(readout.headline);
+  const question = html("div");
+  top.append(question, readout.headline);
   picture.append(caption());
   aside.append(readout.legend, controls.element, foot);
   const share = createShare(foot, {
@@ -97,7 +98,7 @@ export default function onePoint(root) {
   draw(() => {});
   createPrediction(root, {
     question: `The team takes ${STEPS} BRUD steps, always from this one data point. What will happen?`,
-    parent: top,
+    parent: question,
     onAnswer: () => ({
       outcome: outcomeOf(now, range[1]),
       words: `The reward goes from ${format(now.reward)} to ${format(now.endReward)}; the best is ${format(range[1])}.`,

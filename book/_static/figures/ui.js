@@ -132,7 +132,7 @@ export function createBoard(parent, { label }) {
 
 /**
  * Draw the reward as filled bands of equal area with lines between them, as the static pictures do. Replaces what was
- * there. Slow (about 20 ms): call it when the game changes, never while dragging.
+ * there. Slow (tens of milliseconds): call it when the game changes, never while dragging.
  *
  * @param {SVGGElement} layer  usually `board.surface`
  * @param {(point: Point) => number} reward
