@@ -416,7 +416,7 @@ def test_a_landscape_is_restored_and_its_python_gives_the_same_numbers(visit, so
     for update, name in UPDATES.items():
         assert numbers(figure, update) == pytest.approx(printed[name], rel=1e-9, abs=1e-9)
     eigenvalue, critical = numbers(figure, "origin")
-    if state["data"] == "two-teams":
+    if state["data"] != "uniform-20":  # the others lean, and the origin is not at rest
         assert np.isnan(eigenvalue)
         assert "critical steepness" not in printed
     else:

@@ -10,7 +10,7 @@ import {
   learn,
   pjapGradient,
   reward,
-  updateAt,
+  updateOf,
 } from "./mathematics.js";
 import {
   clamp,
@@ -128,6 +128,7 @@ export default function landscape(root) {
   let data = [];
   let best = 0;
   let critical = null;
+  let eigenvalue = null; // of the origin, where that is at rest
   let shares = {};
   let underWay = null; // the steepness of a coarse portrait that is not done yet: a steady drag must not start it anew
 
@@ -194,6 +195,7 @@ export default function landscape(root) {
 
   function showSteepness() {
     delete root.dataset.settled;
+    eigenvalue = critical === null ? null : leadingEigenvalue(game, ORIGIN, data, { steepness: state.steepness });
     redraw();
     if (underWay === null) portray("pjap");
   }
@@ -202,7 +204,8 @@ export default function landscape(root) {
     const { steepness } = state;
     delete shares[name];
     if (name === "pjap") underWay = steepness;
-    panels[name].flow((policy) => updateAt(game, policy, data, name, { steepness }).gradient);
+    const move = updateOf(game, data, name, { steepness });
+    panels[name].flow((policy) => move(policy).gradient);
     queue.run(name, portrait(name, game, data, steepness), ({ stride, ends }) => {
       panels[name].tint(blocks(stride), ends);
       if (name === "pjap" && stride === STRIDES[0]) {
@@ -223,7 +226,6 @@ export default function landscape(root) {
     handle.set(start);
     fork.point(steepness);
     panels.pjap.name(steepness === 0 ? "PJAP at steepness 0: BRUD" : `PJAP at steepness ${format(steepness)}`);
-    const eigenvalue = critical === null ? null : leadingEigenvalue(game, ORIGIN, data, { steepness });
     headline.textContent = verdict(eigenvalue);
     for (const name of Object.keys(UPDATES)) {
       const { policies, rewards } = learn(game, data, start, { update: name, steepness, ...LEARNING });

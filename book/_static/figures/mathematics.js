@@ -81,12 +81,14 @@ export function moments(game, player, data, probabilities) {
   return result;
 }
 
+/** What each player climbs, differentiated: a polynomial in its own action, the other's averaged over the data. */
+function averagedSlopes(game, data, probabilities) {
+  return [0, 1].map((player) => differentiate(ownPolynomial(game, player, moments(game, 1 - player, data, probabilities))));
+}
+
 /** Each player's gradient with the other replayed from the data: sum_m P(a_m) d_i R(mu_i, a_m,-i). */
 export function replayedGradient(game, policy, data, probabilities) {
-  return [0, 1].map((player) => {
-    const other = moments(game, 1 - player, data, probabilities);
-    return evaluate(differentiate(ownPolynomial(game, player, other)), policy[player]);
-  });
+  return averagedSlopes(game, data, probabilities).map((slope, player) => evaluate(slope, policy[player]));
 }
 
 /** Best Response Under Data: all rows alike. */
@@ -126,7 +128,10 @@ function priorityAt(distance, steepness, floor) {
 export function samplingProbabilities(priorities, { exponent = DEFAULTS.exponent } = {}) {
   const largest = greatest(priorities);
   const weights = new Float64Array(priorities.length);
-  for (let m = 0; m < priorities.length; m += 1) weights[m] = (priorities[m] / largest) ** exponent;
+  for (let m = 0; m < priorities.length; m += 1) {
+    const share = priorities[m] / largest;
+    weights[m] = exponent === 1 ? share : share ** exponent; // the usual case, and a power is slow
+  }
   const total = sum(weights);
   for (let m = 0; m < weights.length; m += 1) weights[m] /= total;
   return weights;
@@ -153,11 +158,26 @@ export function effectiveSampleSize(weights) {
   return square(total) / squares;
 }
 
-/** One of the three updates by its name, with the probabilities that it gave the data (none for "true"). */
-export function updateAt(game, policy, data, update, settings) {
-  if (update === "true") return { gradient: trueGradient(game, policy), probabilities: [] };
-  const probabilities = update === "pjap" ? proximalProbabilities(policy, data, settings) : uniformProbabilities(data);
-  return { gradient: replayedGradient(game, policy, data, probabilities), probabilities };
+/** One of the three updates by its name: from a joint policy to its gradient, and to distances and probabilities of the
+ * data (none for "true").
+ */
+export function updateOf(game, data, update, settings) {
+  if (update === "true") return (policy) => ({ gradient: trueGradient(game, policy), distances: [], probabilities: [] });
+  if (update === "brud") {
+    // The probabilities never change, and so the slopes do not: the players are decoupled.
+    const probabilities = uniformProbabilities(data);
+    const slopes = averagedSlopes(game, data, probabilities);
+    return (policy) => ({
+      gradient: slopes.map((slope, player) => evaluate(slope, policy[player])),
+      distances: jointActionDistance(data, policy),
+      probabilities,
+    });
+  }
+  return (policy) => {
+    const distances = jointActionDistance(data, policy);
+    const probabilities = samplingProbabilities(proximalPriorities(distances, settings), settings);
+    return { gradient: replayedGradient(game, policy, data, probabilities), distances, probabilities };
+  };
 }
 
 /** Gradient ascent on the square: mu <- clip(mu + stepSize * update, -1, 1), with exact expectations over the data.
@@ -168,12 +188,12 @@ export function updateAt(game, policy, data, update, settings) {
  */
 export function learn(game, data, start, options) {
   const { update, steps = 100, stepSize = 0.02, players = "both", ...settings } = options;
+  const move = updateOf(game, data, update, settings);
   const [moveX, moveY] = [players !== "y", players !== "x"];
   let policy = start;
   const [policies, distances, kept] = [[policy], [], []];
   for (let step = 0; step < steps; step += 1) {
-    const { gradient, probabilities } = updateAt(game, policy, data, update, settings);
-    const apart = update === "true" ? [] : jointActionDistance(data, policy);
+    const { gradient, distances: apart, probabilities } = move(policy);
     distances.push(dot(probabilities, apart));
     kept.push(probabilities);
     policy = [
@@ -191,9 +211,10 @@ export function learn(game, data, start, options) {
  */
 export function destination(game, data, start, options) {
   const { update, steps = 100, stepSize = 0.02, ...settings } = options;
+  const move = updateOf(game, data, update, settings);
   let [x, y] = start;
   for (let step = 0; step < steps; step += 1) {
-    const { gradient } = updateAt(game, [x, y], data, update, settings);
+    const { gradient } = move([x, y]);
     const next = [clip(x + stepSize * gradient[0], -1, 1), clip(y + stepSize * gradient[1], -1, 1)];
     const moved = Math.abs(next[0] - x) + Math.abs(next[1] - y);
     [x, y] = next;

@@ -711,8 +711,14 @@ export function createDots(layer) {
   const paths = Array.from({ length: levels }, (_, level) => svg("path", { class: "pjap-dots", "stroke-opacity": opacity(level) }));
   layer.append(...paths);
   let places = [];
-  const place = (points) => (places = points.map((point) => `M${onScreen(point)}h0`));
+  let drawn; // the weights on show: what has not changed is not painted again
+  const place = (points) => {
+    places = points.map((point) => `M${onScreen(point)}h0`);
+    drawn = undefined;
+  };
   const weigh = (weights) => {
+    if (weights === drawn) return;
+    drawn = weights;
     const most = weights ? Math.max(...weights) : 1;
     const outlines = paths.map(() => "");
     places.forEach((text, i) => (outlines[weights ? Math.round((weights[i] / most) * (levels - 1)) : 7] += text));
