@@ -70,9 +70,10 @@ serve: book ## Build the book and serve it on this machine
 notebooks: $(READY) ## Run the chapters and rewrite the reference notebooks that the tests compare with
 	$(BIN)/python -m tools.reference_notebooks
 
-bench: $(READY) ## Time the environment and the learners against named peers, on a machine that does nothing else
+bench: book ## Time the environment, the learners (against named peers) and the figures, on a machine that does nothing else
 	$(BIN)/python benchmarks/environment.py
 	$(BIN)/python benchmarks/learner.py
+	$(BIN)/python benchmarks/figures.py
 
 lock: ## Refresh requirements.txt from pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
