@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 HTML   := _build/html/index.html
+SLIDES := _build/html/slides/lecture.html
 
 CHAPTERS := $(wildcard book/*.md)
 PACKAGE  := $(shell find code -name '*.py')
@@ -13,7 +14,7 @@ RESULTS  := $(shell find book/results -type f)
 SITE     := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint serve notebooks lock clean
+.PHONY: help book slides test lint serve notebooks lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -36,7 +37,14 @@ $(HTML): _build/.inputs $(CHAPTERS) $(SITE)
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@touch $@
 
-book: $(HTML) ## Execute every chapter and build the book, warnings as errors
+# The pictures and the numbers of the slides are the chapters' own.
+$(SLIDES): $(HTML) book/slides/lecture.md book/slides/template.html tools/slides.py
+	$(BIN)/python -m tools.slides
+
+slides: $(SLIDES) ## Make the slides of the single lecture, one file that works offline
+	@echo "The slides are made: open $(SLIDES)."
+
+book: $(HTML) $(SLIDES) ## Execute every chapter and build the book, warnings as errors
 	@echo "The book is built: open _build/html/index.html, or type 'make serve'."
 
 lint: $(READY) ## Check style and types
