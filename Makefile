@@ -62,6 +62,10 @@ serve: book ## Build the book and serve it on this machine
 notebooks: $(READY) ## Run the chapters and rewrite the reference notebooks that the tests compare with
 	$(BIN)/python tools/reference_notebooks.py
 
+assignments: $(READY) ## Make the assignments: notebooks for students, graders and solutions for lecturers
+	$(BIN)/python tools/assignments.py
+	@echo "In _build/assignments: hand out student/*.ipynb; keep autograder.zip and solution.ipynb."
+
 lock: ## Refresh requirements.txt from pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
