@@ -4,8 +4,8 @@
 
 The source is `book/slides/lecture.md`. A line `---` parts two slides, a line `???` parts a slide from its speaker
 notes. A slide has a title, the minutes it takes, and Markdown in which `![](fig-label)` is a chapter's figure with its
-alt text and ``{glue:text}`name` `` a number that a chapter has glued. Both come from the book's execution cache, so that
-the slides say what the book says. The file is written beside the built pages, for which it has links.
+alt text and ``{glue:text}`name` `` a number that a chapter has glued. Both come from the book's execution cache: the
+slides say what the book says. The file is written beside the built pages, for which it has links.
 """
 
 import ast
@@ -117,7 +117,7 @@ def read(source: str, figures: dict[str, Figure], texts: dict[str, str]) -> list
     """
     slides: list[Slide] = []
     for part in re.split(r"(?m)^---$", source):
-        slide = re.fullmatch(r"\s*# (.+)\n+minutes: (\d+)\n(.*?)^\?\?\?$(.*)", part, flags=re.DOTALL | re.MULTILINE)
+        slide = re.fullmatch(r"\s*# ([^\n]+)\n+minutes: (\d+)\n(.*?)^\?\?\?$(.*)", part, flags=re.DOTALL | re.MULTILINE)
         if slide is None:
             raise ValueError(f"expected a title, `minutes:`, words, `???` and notes, got the slide:\n{part.strip()}")
         title, minutes, words, notes = slide.groups()
