@@ -152,7 +152,7 @@ def grade_folder(
         folder: of the submissions: one notebook a student, or one folder with a notebook in it.
         autograder: the assignment's autograder.zip, from `make assignments`.
         out: folder for marks.csv and reports; FOLDER-marked by default.
-        timeout: seconds for a cell of a notebook, or a call that a check makes.
+        timeout: seconds of computing for a cell of a notebook, or for a call that a check makes.
         memory: megabytes of address space for each submission.
     """
     from pjap.grading import grade, submission  # needs otter-grader, which nothing else here does

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -22,9 +23,9 @@ KEPT_OUTPUT = 2000
 """Characters of printed output that are kept."""
 STARTS = 4
 """How often the process of one submission may be started: once, and again without a cell that ended it."""
-CELLS = 10
-"""All cells together may take as many times as long as one."""
-KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+PATIENCE = 10
+"""The clock on the wall may show as many times the seconds of computing that a cell has."""
+KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Limits:
     """What one submission may use.
 
     Attributes:
-        timeout: seconds for a cell, and for a call that a check makes; all cells together get ten times as many.
+        timeout: seconds of computing for a cell, and for a call that a check makes. By the clock on the wall, which also
+            counts waiting and other programs' work, each may take ten times as many, and so may all cells together.
         memory: megabytes of address space. JAX takes about 1500 of it before it does anything.
     """
 
@@ -60,7 +62,7 @@ class Submission:
         notes: what happened, in words for its author.
         printed: how many bytes it printed.
         output: the beginning of that.
-        memory: the largest resident size of its processes, in megabytes, once it has ended.
+        memory: the largest resident size of its process, in megabytes, once it has ended; 0 where nobody knows.
     """
 
     def __init__(self, cells: list[str], limits: Limits) -> None:
@@ -108,10 +110,11 @@ class Submission:
         process = self._running()
         try:
             process.say(question)
-            return process.hear(self._limits.timeout)
+            return process.hear(PATIENCE * self._limits.timeout)
         except _EndedError as end:
             self._stop()
             self._stuck[name] = f"`{name}` {end}."
+            self.notes.append(self._stuck[name])
             raise NoAnswerError(self._stuck[name]) from None
 
     def _running(self) -> "_Process":
@@ -126,20 +129,22 @@ class Submission:
     def _start(self) -> None:
         process = self._process = _Process(Path(self._folder.name))
         notes, cell = [], ""
-        limit = self._limits.timeout
-        deadline = time.monotonic() + CELLS * limit
+        limits = self._limits
+        deadline = time.monotonic() + PATIENCE * limits.timeout
         try:
-            process.say({"cells": self._cells, "memory": self._limits.memory * 2**20})
-            while not (message := process.hear(min(limit, deadline - time.monotonic()))).get("ready"):
+            process.say({"cells": self._cells, "timeout": limits.timeout, "memory": limits.memory * 2**20})
+            while not (message := process.hear(deadline - time.monotonic())).get("ready"):
                 if "failed" in message:
                     notes.append(f"{self._cell(message['failed'])} raised {_plain(message.get('reason'))}")
                 else:
                     cell = str(message.get("cell"))
         except _EndedError as end:
             self._stop()
+            if not cell:  # nothing of the submission has run yet
+                hint = "if nothing else is wrong, allow more memory"
+                raise OSError(f"the process for submissions does not start ({hint}): {self.output}") from None
             self.notes.append(f"{self._cell(cell)} {end}; it was left out.")
-            # Should it end before any cell, then a start more would end likewise.
-            self._starts = self._starts if self._cells.pop(cell, None) is not None else STARTS
+            self._cells.pop(cell, None)
         else:
             self.notes += [note for note in notes if note not in self.notes]
 
@@ -167,11 +172,19 @@ class _Process:
         self._heard = bytearray()
         self.printed, self.kept, self.memory = 0, b"", 0.0
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        path = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "pjap.grading.worker", str(ask), str(answer)],
             cwd=folder,
-            env={**kept, **threads, "HOME": str(folder), "TMPDIR": str(folder), "MPLBACKEND": "Agg"}
+            env={
+                **kept,
+                **threads,
+                "PYTHONPATH": os.pathsep.join(path),
+                "HOME": str(folder),
+                "TMPDIR": str(folder),
+                "MPLBACKEND": "Agg",
+            }
             | {"JAX_PLATFORMS": "cpu", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -209,7 +222,7 @@ class _Process:
         deadline = time.monotonic() + seconds
         while (end := self._heard.find(b"\n")) < 0:
             if not select.select([self._answer], [], [], max(0, deadline - time.monotonic()))[0]:
-                raise _EndedError(f"did not finish within {seconds:g} seconds")
+                raise _EndedError("did not finish within the time limit")
             part = os.read(self._answer, 1 << 20)
             if not part:
                 raise _EndedError(self._last_words())
@@ -230,6 +243,8 @@ class _Process:
         time.sleep(0.2)  # it may have hung up a moment before its end
         self.stop()
         code = self._process.returncode
+        if code == -signal.SIGPROF:
+            return "did not finish within the time limit"
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         return f"ended its own process ({how})"
 
@@ -239,10 +254,12 @@ class _Process:
             return
         for descriptor in (self._ask, self._answer):
             os.close(descriptor)
+        # The kernel's own record, of this program alone; there is none elsewhere than on Linux, or after its end.
+        status = Path(f"/proc/{self._process.pid}/status")
+        if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+            self.memory = int(peak[1]) / 1024
         os.killpg(self._process.pid, signal.SIGKILL)  # nobody else's number, as long as it is not waited for
-        _, status, usage = os.wait4(self._process.pid, 0)
-        self._process.returncode = os.waitstatus_to_exitcode(status)
-        self.memory = usage.ru_maxrss / (1024 if sys.platform == "linux" else 2**20)
+        self._process.wait()
         self._drain.join(5)
 
 

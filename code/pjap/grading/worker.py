@@ -7,6 +7,7 @@ value of a name, or the result of a call. It holds no check, and nothing that it
 import json
 import os
 import resource
+import signal
 import sys
 import types
 from typing import Any
@@ -23,7 +24,7 @@ def main(ask: int, answer: int) -> None:
         os.set_inheritable(descriptor, False)
     questions = os.fdopen(ask, "rb")
     job = json.loads(questions.readline())
-    namespace = _Shell(answer, job["cells"], job["memory"])
+    namespace = _Shell(answer, job["cells"], job["timeout"], job["memory"])
     for line in questions:
         _say(answer, namespace.reply(json.loads(line)))
 
@@ -31,25 +32,40 @@ def main(ask: int, answer: int) -> None:
 class _Shell:
     """IPython's shell without a kernel: cell magics and `display` work, errors do not stop the next cell."""
 
-    def __init__(self, answer: int, cells: dict[str, str], memory: int) -> None:
+    def __init__(self, answer: int, cells: dict[str, str], timeout: float, memory: int) -> None:
+        self.timeout = timeout
         sys.modules["otter"] = _silent_client()
         from IPython.core.interactiveshell import InteractiveShell
         from traitlets.config import Config
 
+        class Quiet(InteractiveShell):
+            def enable_gui(self, gui: Any = None) -> None:
+                """What `%matplotlib inline` asks for: there is no window here."""
+
         settings = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
-        shell: Any = InteractiveShell.instance(config=settings)
+        shell: Any = Quiet.instance(config=settings)
         self.names: dict[str, Any] = shell.user_ns
         _limit(memory)
         for number, source in cells.items():
             _say(answer, {"cell": number})
+            self.restart_clock()
             result = shell.run_cell(source, store_history=False)
             error = result.error_before_exec or result.error_in_exec
             if error is not None:
                 _say(answer, {"failed": number, "reason": _describe(error)})
         _say(answer, {"ready": True})
 
+    def restart_clock(self) -> None:
+        """Let the kernel end this process after so many seconds of computing, however busy the machine is with others.
+
+        A submission may stop this clock. It cannot stop the grader's, which shows the time of day.
+        """
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, self.timeout)
+
     def reply(self, question: dict[str, Any]) -> dict[str, Any]:
         """A value, a call's result, or why there is none."""
+        self.restart_clock()
         try:
             name = question["name"]
             if name not in self.names:
