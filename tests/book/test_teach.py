@@ -216,6 +216,12 @@ def test_questions_to_discuss_have_hidden_answers():
     assert part.count(":::{admonition}") == len(questions)
 
 
+def test_links_of_the_chapter_that_are_plain_html_lead_somewhere():
+    plain = re.findall(r'href="([^"#]+)', TEACH)
+    assert plain
+    assert all((HTML / "book" / link).resolve().exists() for link in plain), plain
+
+
 def test_the_built_chapter_leads_to_the_slides():
     assert "../slides/lecture.html" in (HTML / "book" / "teach.html").read_text()
     assert tool.TARGET == HTML / "slides" / "lecture.html"
