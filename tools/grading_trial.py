@@ -54,7 +54,8 @@ class Submission:
 
 def solution_cells(solution: Path) -> Cells:
     """The code cells of a notebook."""
-    return [cell.source for cell in nbformat.read(solution, as_version=4).cells if cell.cell_type == "code"]
+    cells = nbformat.read(solution, as_version=4).cells  # type: ignore[no-untyped-call]
+    return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
 def replace(cells: Cells, *changes: tuple[str, str]) -> Cells:
@@ -86,7 +87,11 @@ def insert(cells: Cells, source: str) -> Cells:
 
 def write_text(name: str, text: str) -> Callable[[Path], None]:
     """A writer of a file that is no notebook; `name` is its ending."""
-    return lambda path: path.with_name(path.name + name).write_text(text) and None
+
+    def write(path: Path) -> None:
+        path.with_name(path.name + name).write_text(text)
+
+    return write
 
 
 def write_folder(**files: str) -> Callable[[Path], None]:

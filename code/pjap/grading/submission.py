@@ -33,8 +33,8 @@ class Limits:
     """What one submission may use.
 
     Attributes:
-        timeout: seconds of computing for a cell, and for a call that a check makes. By the clock on the wall, which also
-            counts waiting and other programs' work, each may take ten times as many, and so may all cells together.
+        timeout: seconds of computing for a cell, and for a call that a check makes. The clock on the wall, which also
+            counts waiting and other programs' work, allows ten times as many for a call, and for all cells together.
         memory: megabytes of address space. JAX takes about 1500 of it before it does anything.
     """
 
@@ -173,19 +173,13 @@ class _Process:
         self.printed, self.kept, self.memory = 0, b"", 0.0
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         path = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        own = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(path)}
+        own |= {"PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "Agg", "JAX_PLATFORMS": "cpu"}
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "pjap.grading.worker", str(ask), str(answer)],
             cwd=folder,
-            env={
-                **kept,
-                **threads,
-                "PYTHONPATH": os.pathsep.join(path),
-                "HOME": str(folder),
-                "TMPDIR": str(folder),
-                "MPLBACKEND": "Agg",
-            }
-            | {"JAX_PLATFORMS": "cpu", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+            env=kept | threads | own,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
