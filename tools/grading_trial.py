@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -283,9 +284,10 @@ def measure(work: Path) -> dict[str, Any]:
     built = time.monotonic() - start
     handed_in = submissions(work / NAME / "solution.ipynb", work / NAME / "student" / f"{NAME}.ipynb")
     write(work / "handed-in", handed_in)
-    start = time.monotonic()
+    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     rows, _ = grade(work / NAME, work / "handed-in", work / "marked")
-    total = time.monotonic() - start
+    total, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    computing = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     seconds = {row["student"]: float(row["seconds"]) for row in rows}
     memory = {row["student"]: float(row["memory_MB"]) for row in rows}
     kinds = list(dict.fromkeys(submission.kind for submission in handed_in.values()))
@@ -298,6 +300,7 @@ def measure(work: Path) -> dict[str, Any]:
         "memory_limit_MB": MEMORY,
         "make_seconds": round(built, 1),
         "grade_seconds": round(total, 1),
+        "grade_processor_seconds": round(computing, 1),
         "kinds": {
             kind: {
                 "submissions": len(names),
@@ -334,8 +337,9 @@ def to_markdown(result: dict[str, Any]) -> str:
         f"{result['timeout_seconds']} seconds and {result['memory_limit_MB']} MB for each: "
         f"{result['as_expected']} marks as expected.",
         f"Making the assignment took {result['make_seconds']} s and grading all of them {result['grade_seconds']} s, "
-        "one after the other.",
-        f"Measured on {made['date']} by `{made['command']}` ({made['machine']}, load {made['load_before']}; "
+        f"one after the other: {result['grade_processor_seconds']} s of a processor's time.",
+        f"Measured on {made['date']} by `{made['command']}` ({made['machine']}, busy with other work: load "
+        f"{made['load_before']}; "
         f"Python {made['python']}, otter-grader {made['otter-grader']}).",
         "",
         "| kind | submissions | seconds | longest | largest process |",
