@@ -1,6 +1,6 @@
 """Thirty submissions to the first assignment, good and bad, and what each must get: the grader's trial.
 
-    python tools/grading_trial.py        grade them as a lecturer would, and record time and memory in the README
+    python -m tools.grading_trial        grade them as a lecturer would, and record time and memory in the README
 
 The tests grade the same thirty.
 """
@@ -311,7 +311,7 @@ def measure(work: Path) -> dict[str, Any]:
             for kind, names in by_kind.items()
         },
         "made": {
-            "command": "python tools/grading_trial.py",
+            "command": "python -m tools.grading_trial",
             "date": date.today().isoformat(),
             "python": platform.python_version(),
             "otter-grader": version("otter-grader"),
