@@ -14,7 +14,7 @@ RESULTS  := $(shell find book/results -type f)
 SITE     := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book slides test lint serve notebooks lock clean
+.PHONY: help book slides test lint serve notebooks assignments lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
