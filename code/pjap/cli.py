@@ -140,7 +140,7 @@ def grade_folder(
     folder: tyro.conf.Positional[Path],
     autograder: Path,
     out: Path | None = None,
-    timeout: float = 60.0,
+    timeout: float = 30.0,
     memory: int = 3000,
 ) -> None:
     """Grade a folder of submissions to an assignment: a table of marks, and a report for each student.

@@ -231,7 +231,7 @@ def test_errors_say_what_to_do(arguments, message, capsys, monkeypatch, tmp_path
 def test_without_otter_the_command_works_and_grading_says_what_is_missing(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "otter.test_files", None)
     assert cli.main(["grade", str(tmp_path), "--autograder", "a.zip"]) == 1
-    assert "pip install 'pjap[course]'" in capsys.readouterr().err
+    assert "pip install otter-grader" in capsys.readouterr().err
     code = "import sys; sys.modules['otter'] = None; from pjap import cli; print('otter.api' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 

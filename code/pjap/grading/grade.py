@@ -103,7 +103,7 @@ def read_assignment(archive: Path) -> Assignment:
     try:
         from otter.test_files import ExceptionTestFile
     except ImportError as error:
-        raise ValueError(f"grading needs otter-grader: pip install 'pjap[course]' ({error})") from None
+        raise ValueError(f"grading needs otter-grader: pip install otter-grader ({error})") from None
     try:
         with zipfile.ZipFile(archive) as files:
             about = json.loads(files.read("questions.json"))

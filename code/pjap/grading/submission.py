@@ -38,7 +38,7 @@ class Limits:
         memory: megabytes of address space. JAX takes about 1500 of it before it does anything.
     """
 
-    timeout: float = 60.0
+    timeout: float = 30.0
     memory: int = 3000
 
     def __post_init__(self) -> None:
@@ -156,7 +156,8 @@ class Submission:
         if self._process is not None:
             self._process.stop()
             self.printed += self._process.printed
-            self.output = self.output or self._process.kept.decode(errors="replace")[:KEPT_OUTPUT]
+            shown = self._process.kept.decode(errors="replace").splitlines()
+            self.output = self.output or "\n".join(_plain(line) for line in shown)[:KEPT_OUTPUT]
             self.memory = max(self.memory, self._process.memory)
         self._process = None
 
@@ -174,7 +175,7 @@ class _Process:
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         path = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
         own = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(path)}
-        own |= {"PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "Agg", "JAX_PLATFORMS": "cpu"}
+        own |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg", "JAX_PLATFORMS": "cpu"}
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "pjap.grading.worker", str(ask), str(answer)],
