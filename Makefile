@@ -7,6 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 HTML   := _build/html/index.html
 LITE   := _build/html/lite/index.html
+SLIDES := _build/html/slides/lecture.html
 
 CHAPTERS  := $(wildcard book/*.md)
 PACKAGE   := $(shell find code -name '*.py')
@@ -16,7 +17,7 @@ BUTTONS   := tools/launch_buttons.py tools/addresses.py
 SITE      := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite test lint serve notebooks bench lock clean
+.PHONY: help book lite slides test lint serve notebooks assignments bench lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -52,7 +53,14 @@ $(LITE): _build/.inputs _build/.buttons $(NOTEBOOKS) tools/browser_site.py | $(H
 
 lite: $(LITE) ## Build the JupyterLite site behind "Run in your browser"; 'make book' does it too
 
-book: $(HTML) $(LITE) ## Execute every chapter and build the book, warnings as errors
+# The pictures and the numbers of the slides are the chapters' own.
+$(SLIDES): _build/.inputs _build/.buttons $(HTML) book/slides/lecture.md book/slides/template.html tools/slides.py
+	$(BIN)/python -m tools.slides
+
+slides: $(SLIDES) ## Make the slides of the single lecture, one file that works offline
+	@echo "The slides are made: open $(SLIDES)."
+
+book: $(HTML) $(LITE) $(SLIDES) ## Execute every chapter and build the book, warnings as errors
 	@echo "The book is built: open _build/html/index.html, or type 'make serve'."
 
 lint: $(READY) ## Check style and types
@@ -74,6 +82,10 @@ bench: book ## Time the environment, the learners (against named peers) and the 
 	$(BIN)/python benchmarks/environment.py
 	$(BIN)/python benchmarks/learner.py
 	$(BIN)/python benchmarks/figures.py
+
+assignments: $(READY) ## Make the assignments: notebooks for students, graders and solutions for lecturers
+	$(BIN)/python tools/assignments.py
+	@echo "In _build/assignments: hand out student/*.ipynb; keep autograder.zip and solution.ipynb."
 
 lock: ## Refresh requirements.txt from pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

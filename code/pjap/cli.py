@@ -1,4 +1,4 @@
-"""The `pjap` command: train behaviour teams, make and check datasets, run and report the experiment.
+"""The `pjap` command: train behaviour teams, make and check datasets, run and report the experiment, grade assignments.
 
 Every command is a function; its arguments are the command's options, its docstring is the command's help. A group of
 commands is one more `SubcommandApp` that is registered in `app`.
@@ -133,6 +133,33 @@ def report_experiment(results: Path = experiment.RESULTS, json: bool = False) ->
     """
     rows = experiment.report(experiment.read_results(results))
     print(to_json(rows) if json else experiment.format_report(rows))
+
+
+@app.command(name="grade")
+def grade_folder(
+    folder: tyro.conf.Positional[Path],
+    autograder: Path,
+    out: Path | None = None,
+    timeout: float = 30.0,
+    memory: int = 3000,
+) -> None:
+    """Grade a folder of submissions to an assignment: a table of marks, and a report for each student.
+
+    Each submission runs in a process of its own, in an empty folder, under limits. It runs as you: it can read what you
+    can read. Whoever does not trust the students grades on another account or machine.
+
+    Args:
+        folder: of the submissions: one notebook a student, or one folder with a notebook in it.
+        autograder: the assignment's autograder.zip, from `make assignments`.
+        out: folder for marks.csv and reports; FOLDER-marked by default.
+        timeout: seconds of computing for a cell of a notebook, or for a call that a check makes.
+        memory: megabytes of address space for each submission.
+    """
+    from pjap.grading import grade, submission  # needs otter-grader, which nothing else here does
+
+    out = out or folder.absolute().with_name(f"{folder.absolute().name}-marked")
+    marks = grade.grade_folder(folder, autograder, out, submission.Limits(timeout, memory))
+    print(f"{len(marks)} submissions: {out / 'marks.csv'} and {out / 'reports'}")
 
 
 def command_line() -> str:

@@ -1,0 +1,250 @@
+"""The grader, tried with thirty submissions; what it promises of a submission's process; and its errors."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tools import assignments, grading_trial
+
+from pjap import cli
+from pjap.grading import grade, wire
+from pjap.grading.checks import agree
+from pjap.grading.submission import Limits, NoAnswerError, Submission
+
+QUICK = Limits(timeout=2, memory=600)
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """The folder of the trial, what was handed in, and the rows of marks.csv."""
+    work = tmp_path_factory.mktemp("trial")
+    assignments.make(assignments.SOURCES / f"{grading_trial.NAME}.md", work / "made")
+    student = work / "made" / "student" / f"{grading_trial.NAME}.ipynb"
+    handed_in = grading_trial.submissions(work / "made" / "solution.ipynb", student)
+    grading_trial.write(work / "in", handed_in)
+    rows, asked = grading_trial.grade(work / "made", work / "in", work / "out")
+    return work, handed_in, {row["student"]: row for row in rows}, asked
+
+
+def test_every_mark_is_the_expected_one(trial):
+    _, handed_in, rows, _ = trial
+    assert len(handed_in) == 30
+    assert {name: grading_trial.marks(row) for name, row in rows.items()} == {
+        name: tuple(map(float, submission.points)) for name, submission in handed_in.items()
+    }
+    assert all(float(row["checked"]) == sum(grading_trial.marks(row)) for row in rows.values())
+
+
+def test_every_reason_is_given(trial):
+    work, handed_in, rows, _ = trial
+    for name, submission in handed_in.items():
+        assert submission.note in rows[name]["note"], name
+        report = (work / "out" / "reports" / f"{name}.md").read_text()
+        assert f"**{rows[name]['checked']} of 14**" in report
+        assert len(report) < 10_000, "a report that nobody reads"
+        lost = 14 - float(rows[name]["checked"])
+        assert (lost > 0) == ("Where points were lost" in report or "Not graded" in report)
+    assert "30," in (work / "out" / "reports" / "xena.md").read_text(), "how much it printed"
+    assert len(list((work / "out" / "reports").iterdir())) == 30
+
+
+def test_nobody_asked_for_the_network(trial):
+    assert trial[3] == []
+
+
+def test_nothing_was_unpickled_and_nothing_was_left_running(trial):
+    assert not Path("/tmp/pjap-was-unpickled").exists()
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert "sleep(4321)" not in running
+
+
+def test_the_hints_of_hidden_checks_give_nothing_away(trial):
+    report = (trial[0] / "out" / "reports" / "hana.md").read_text()
+    assert "The own action is the current one." in report
+    assert "expected" not in report.lower()
+    assert "agree(" not in report
+
+
+def test_the_readme_tells_what_was_measured():
+    record = json.loads(grading_trial.RECORD.read_text())
+    assert grading_trial.to_markdown(record) in grading_trial.README.read_text()
+    assert record["as_expected"] == record["submissions"] == 30
+
+
+# --- One submission -------------------------------------------------------------------------------------------------
+
+
+def test_functions_and_values_come_across():
+    cells = [
+        "import numpy as np",
+        "def f(a, *, times=1):\n    return {'twice': [a * times, None], 'n': len(a)}",
+        "x = 1.5",
+    ]
+    with Submission(cells, QUICK) as submission:
+        answer = submission.get("f")(np.array([1, 2]), times=2)
+        np.testing.assert_array_equal(answer["twice"][0], [2, 4])
+        assert (answer["twice"][1], answer["n"], submission.get("x")) == (None, 2, 1.5)
+        with pytest.raises(NoAnswerError, match="there is no `y`"):
+            submission.get("y")
+        generator = np.random.default_rng(3)
+        expected = np.random.default_rng(3).random()
+        with Submission(["def g(rng):\n    return rng.random()"], QUICK) as other:
+            assert other.get("g")(generator) == expected
+
+
+def test_a_slow_function_costs_its_time_once():
+    with Submission(["def slow():\n    while True:\n        pass\ndef fast():\n    return 1"], QUICK) as submission:
+        for _ in range(2):
+            with pytest.raises(NoAnswerError, match="did not finish"):
+                submission.get("slow")()
+        assert submission.get("fast")() == 1
+    assert submission.notes == ["`slow` did not finish within the time limit."]
+
+
+def test_a_submission_that_ends_itself_again_and_again_is_given_up():
+    cells = ["import os", *["os._exit(3)"] * 9, "x = 1"]
+    start = time.monotonic()
+    with Submission(cells, QUICK) as submission, pytest.raises(NoAnswerError, match="not started again"):
+        submission.get("x")
+    assert time.monotonic() - start < 60
+    assert "exit status 3" in submission.notes[0]
+
+
+def test_a_submission_that_stops_its_clock_meets_the_other_one():
+    cells = ["import signal, time\nsignal.setitimer(signal.ITIMER_PROF, 0)\ntime.sleep(1000)", "x = 1"]
+    with Submission(cells, Limits(timeout=0.5, memory=600)) as submission:
+        assert submission.get("x") == 1
+    assert "did not finish" in submission.notes[0]
+
+
+def test_it_cannot_raise_its_own_memory_limit():
+    cells = [
+        "import resource\ntry:\n    resource.setrlimit(resource.RLIMIT_AS, (-1, -1))\nexcept ValueError:\n    pass",
+        "limit = resource.getrlimit(resource.RLIMIT_AS)[1]",
+    ]
+    with Submission(cells, QUICK) as submission:
+        if submission.get("limit") == -1:
+            pytest.skip("the administrator may raise every limit: grade on an ordinary account")
+        assert submission.get("limit") == 600 * 2**20
+
+
+# --- JSON between the two -------------------------------------------------------------------------------------------
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner),
+)
+
+
+@given(VALUES)
+def test_what_travels_arrives(value):
+    assert wire.decode(json.loads(json.dumps(wire.encode(value)))) == value
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool", "complex128"])
+def test_arrays_arrive_bit_for_bit(dtype):
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    found = wire.decode(json.loads(json.dumps(wire.encode(array))))
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found, array)
+
+
+@pytest.mark.parametrize("value", [object(), {1: 2}, np.array([object()]), np.array(["a"])])
+def test_other_things_do_not_travel(value):
+    with pytest.raises(TypeError):
+        wire.encode(value)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"array": "AAAA", "dtype": "|O", "shape": [1]},
+        {"array": "AAAA", "dtype": "<f8", "shape": [10**9]},
+        {"array": "?", "dtype": ["a"], "shape": 3},
+        {"list": 3},
+        {"dict": []},
+        {"generator": {"bit_generator": "os.system"}},
+        {"unknown": 1},
+    ],
+)
+def test_forged_messages_are_refused(message):
+    with pytest.raises(ValueError, match="not an encoded value"):
+        wire.decode(message)
+
+
+# --- What else may be handed in, and what a lecturer may get wrong --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no notebook inside"),
+        (b"\xff\xfe", "no notebook inside"),
+        (b"[]", "no notebook inside"),
+        (b'{"cells": [3]}', "no notebook inside"),
+        (b'{"cells": [{"cell_type": "code"}]}', "no notebook inside"),
+        (b"[" * 100_000, "no notebook inside"),
+    ],
+)
+def test_what_is_no_notebook_gets_a_reason(tmp_path, content, reason):
+    (tmp_path / "a.ipynb").write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
+        grade.read_cells(tmp_path / "a.ipynb")
+
+
+def test_two_submissions_of_one_name_are_both_graded(tmp_path):
+    (tmp_path / "ann.ipynb").touch()
+    (tmp_path / "ann.pdf").touch()
+    (tmp_path / ".DS_Store").touch()
+    assert list(grade.find_submissions(tmp_path)) == ["ann.ipynb", "ann.pdf"]
+
+
+def test_a_name_is_no_formula_in_the_table():
+    table = grade.to_csv([grade.Mark("=1+1", {})], grade.Assignment("a", {}, {"q9": 6.0}))
+    (row,) = csv.DictReader(io.StringIO(table))
+    assert (row["student"], row["q9"]) == ("'=1+1", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing", "--autograder", "a.zip"], "is no autograder.zip"),
+        (["missing", "--autograder", "a.zip", "--timeout", "0"], "timeout is 0"),
+        (["missing", "--autograder", "a.zip", "--memory", "1"], "memory is 1"),
+    ],
+)
+def test_errors_say_what_to_do(arguments, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["grade", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_without_otter_the_command_works_and_grading_says_what_is_missing(capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "otter.test_files", None)
+    assert cli.main(["grade", str(tmp_path), "--autograder", "a.zip"]) == 1
+    assert "pip install otter-grader" in capsys.readouterr().err
+    code = "import sys; sys.modules['otter'] = None; from pjap import cli; print('otter.api' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_agree_is_tolerant_of_form_and_not_of_numbers():
+    agree([1, 2], np.array([1.0, 2.0000001]), "")
+    agree(np.float32(0.1), 0.1, "", tolerance=1e-5)
+    for wrong, said in (([1, 3], "hint"), ([1], "shape"), ("text", "str"), ([np.nan, 2], "NaN"), (..., "not answered")):
+        with pytest.raises(AssertionError, match=said):
+            agree(wrong, [1.0, 2.0], "hint")
+
+
+def test_cells_with_long_computations_are_not_run(tmp_path):
+    cells = [nbformat.v4.new_code_cell("x = 1"), nbformat.v4.new_code_cell("y = 1", metadata={"tags": [grade.IGNORED]})]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
+    assert grade.read_cells(tmp_path / "a.ipynb") == ["x = 1"]
