@@ -337,7 +337,16 @@ def test_it_survives_states_that_it_cannot_read(visit, sources):
     page = visit(f"{CHAPTER_7}#pjap&learner.start=2,0")
     figure = figure_on(page, "learner")
     assert_shows(figure, STATES[0], sources)
-    for broken in ("start=a", "data=chess", "game=", "steepness=-1", "steepness=", "players=z", "step=1e9", "step=x"):
+    for broken in (
+        "start=a",
+        "data=chess",
+        "game=",
+        "steepness=-1",
+        "steepness=",
+        "players=z",
+        "step=1e9",
+        "data=toString",
+    ):
         page.evaluate("broken => location.hash = '#pjap&learner.' + broken", broken)
         next_frame(page)
         assert_shows(figure, STATES[0], sources)

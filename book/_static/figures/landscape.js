@@ -245,8 +245,8 @@ export default function landscape(root) {
   }
 
   function restore(entries) {
-    if (entries.game in GAMES) state.game = entries.game;
-    if (entries.data in SOURCES) state.data = entries.data;
+    if (Object.hasOwn(GAMES, entries.game)) state.game = entries.game;
+    if (Object.hasOwn(SOURCES, entries.data)) state.data = entries.data;
     state.start = parsePoint(entries.start) ?? state.start;
     const steepness = Number(entries.steepness || NaN);
     if (steepness >= 0 && steepness <= STEEPEST) state.steepness = steepness;

@@ -193,15 +193,15 @@ export default function learner(root) {
   }
 
   function restore(entries) {
-    if (entries.game in GAMES) state.game = entries.game;
-    if (entries.data in SOURCES || entries.data === "drawn") state.data = entries.data;
+    if (Object.hasOwn(GAMES, entries.game)) state.game = entries.game;
+    if (Object.hasOwn(SOURCES, entries.data) || entries.data === "drawn") state.data = entries.data;
     if (entries.drawn !== undefined) {
       const points = entries.drawn.split(";").map(parsePoint);
       state.drawn = points.filter((point) => point !== null).slice(0, MOST_DRAWN);
     }
-    if (entries.players in PLAYERS) state.players = entries.players;
+    if (Object.hasOwn(PLAYERS, entries.players)) state.players = entries.players;
     state.start = parsePoint(entries.start) ?? state.start;
-    state.steepness = numberIn(entries.steepness, 0, 64) ?? state.steepness;
+    state.steepness = numberIn(entries.steepness, 0, 32) ?? state.steepness;
     state.step = Math.round(numberIn(entries.step, 0, STEPS) ?? state.step);
     if (ready) showState();
   }
