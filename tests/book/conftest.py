@@ -12,6 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 from tools.reference_notebooks import ROOT
 
 HTML = ROOT / "_build" / "html"
+SCREENSHOTS = ROOT / "_build" / "screenshots"
 # Jupyter Book's own noise.
 ALLOWED = ("THEBE_JS_URL", "invalid theme mode")
 

@@ -23,14 +23,11 @@ from tools import reference_notebooks as reference
 from tools.addresses import ROOT, Addresses
 from tools.launch_buttons import runs_in_a_browser
 
-from tests.book import test_pages
+from tests.book.conftest import HTML, SCREENSHOTS
 
-HTML = test_pages.HTML
 EXECUTED = reference.chapters()
 GAME_HALF = [chapter for chapter in EXECUTED if runs_in_a_browser(chapter)]
 HERE = addresses.read()
-
-site, browser = test_pages.site, test_pages.browser
 
 
 def by_name(page):
@@ -320,8 +317,8 @@ def test_the_links_are_seen_named_and_reached_by_keyboard(site, browser, name, w
         assert box["height"] >= 24, "too small for a finger"
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
-    test_pages.SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=test_pages.SCREENSHOTS / f"launch-{name}-{width}-{theme}.png")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"launch-{name}-{width}-{theme}.png")
     found = Axe().run(page, context=".launch")
     assert found.violations_count == 0, found.generate_report()
     with page.expect_download() as download:
@@ -465,8 +462,8 @@ def test_python_starts_offline_in_the_browser_and_imports_the_package(site, brow
     page = context.new_page()
     run_in_the_browser(page, site, name, 240)
     printed = page.locator(".jp-OutputArea-output").all_inner_texts()
-    test_pages.SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=test_pages.SCREENSHOTS / "lite.png")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "lite.png")
     context.close()
     assert [line.strip() for line in printed] == [
         f"package {version('pjap')} Coordination failure",

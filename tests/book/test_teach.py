@@ -4,15 +4,15 @@ The slides are made anew from the execution cache, so that the book has to be bu
 where there is no Chromium, unless CI is set.
 """
 
-import os
 import re
-import shutil
 from itertools import pairwise
+from urllib.parse import parse_qs
 
 import pytest
-from playwright.sync_api import sync_playwright
 from tools import slides as tool
 from tools.reference_notebooks import ROOT, chapters
+
+from tests.book.figure_tools import copied, figure_on
 
 HTML = ROOT / "_build" / "html"
 TEACH = (ROOT / "book" / "teach.md").read_text()
@@ -52,19 +52,6 @@ def deck(slides, tmp_path_factory):
     target = tmp_path_factory.mktemp("slides") / "lecture.html"
     tool.write(slides, target)
     return target.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI needs Chromium, found none")
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 def open_deck(browser, deck, width=1280, height=720, **settings):
@@ -226,3 +213,15 @@ def test_the_built_chapter_leads_to_the_slides():
     assert "../slides/lecture.html" in (HTML / "book" / "teach.html").read_text()
     assert tool.TARGET == HTML / "slides" / "lecture.html"
     assert tool.TARGET.exists(), "the slides are not made: run `make book`"
+
+
+@pytest.mark.parametrize("link", re.findall(r'href="([^"]*#pjap&amp;[^"]*)"', TEACH))
+def test_a_configured_link_sets_its_figure(visit, link):
+    """A state that the figure cannot read would leave its own in place, without a word."""
+    link = link.replace("&amp;", "&")
+    wanted = {key: value[0] for key, value in parse_qs(link.partition("#pjap&")[2]).items()}
+    (name,) = {key.partition(".")[0] for key in wanted}
+    figure = figure_on(visit(f"book/{link}"), name)
+    address = copied(figure, "Copy link")
+    found = {key: value[0] for key, value in parse_qs(address.partition("#pjap&")[2]).items()}
+    assert {key: found.get(key) for key in wanted} == wanted
