@@ -7,6 +7,8 @@ import pytest
 import yaml
 from tools.reference_notebooks import ROOT
 
+from tests.book.conftest import SCREENSHOTS
+
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
 WIDTHS = {"phone": (390, 844), "desktop": (1440, 900)}
