@@ -226,7 +226,7 @@ def main() -> int:
             print(f"{what} {count} (target 0)")
             missed += [what] * (count > 0)
         print(
-            f"heaviest page before images {found[heaviest].weight / 1000:.0f} kB, {heaviest} (target {HEAVIEST // 1000})"
+            f"heaviest page before images {found[heaviest].weight // 1000} kB, {heaviest} (target {HEAVIEST // 1000})"
         )
         missed += ["page weight"] * (found[heaviest].weight > HEAVIEST)
 
