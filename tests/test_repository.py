@@ -53,3 +53,11 @@ def test_the_commit_hook_runs_what_make_lint_runs():
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md"])
 def test_commands_that_the_pages_name_exist(page):
     assert set(re.findall(r"`make ([a-z-]+)`", (ROOT / page).read_text())) <= TARGETS
+
+
+def test_each_addition_is_five_steps_with_commands():
+    sections = re.findall(r"## (Add an? \w+)\n(.*?)(?=\n## )", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    assert [title for title, _ in sections] == ["Add a chapter", "Add a game", "Add an exercise", "Add an experiment"]
+    for title, text in sections:
+        assert re.findall(r"(?m)^(\d)\.", text) == list("12345"), title
+        assert len(re.findall(r"`(?:make|pjap|cp|grep|git|\.venv/bin/\w+) [^`]*`", text)) >= 4, title
