@@ -17,7 +17,7 @@ BUTTONS   := tools/launch_buttons.py tools/addresses.py
 SITE      := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite slides test lint serve notebooks assignments bench lock clean
+.PHONY: help book lite slides test lint serve notebooks assignments audit links bench lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -77,6 +77,12 @@ serve: book ## Build the book and serve it on this machine
 
 notebooks: $(READY) ## Run the chapters and rewrite the reference notebooks that the tests compare with
 	$(BIN)/python -m tools.reference_notebooks
+
+audit: book ## Count what a publication must not have, and rate five pages with Lighthouse (needs Chromium, and npm for the rating)
+	$(BIN)/python -m tools.audit
+
+links: book ## Follow every link of the book (needs the network)
+	$(BIN)/jupyter-book build . --builder linkcheck
 
 bench: book ## Time the environment, the learners (against named peers) and the figures, on a machine that does nothing else
 	$(BIN)/python benchmarks/environment.py

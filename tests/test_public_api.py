@@ -1,11 +1,14 @@
-"""Every public function is documented, shown by example, and used or mentioned in the book."""
+"""Every public function is documented; those of the games are also shown by example and used in the book."""
 
 import importlib
 import inspect
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
+
+import pjap.mamujoco
 
 ROOT = Path(__file__).parent.parent
 MODULES = [
@@ -14,6 +17,7 @@ MODULES = [
     "pjap.games.datasets",
     "pjap.games.figures",
 ]
+SCALED = [f"pjap.mamujoco.{module.name}" for module in pkgutil.iter_modules(pjap.mamujoco.__path__)]
 
 
 def public():
@@ -27,18 +31,67 @@ def public():
                 yield pytest.param(item, called, id=f"{module_name}.{name}")
 
 
+def undescribed(item):
+    """What the docstring of a function or a class leaves out."""
+    text = inspect.getdoc(item) or ""
+    opening = text.split("\n\n")[0].strip()
+    missing = [] if opening.endswith((".", ":")) else ["an opening sentence"]
+    if inspect.isclass(item):
+        names = inspect.get_annotations(item)
+    else:
+        signature = inspect.signature(item)
+        names = [name for name in signature.parameters if name != "self"]
+        if signature.return_annotation not in (None, "None") and not re.search(r"(Returns|Yields):", text):
+            missing.append("Returns")
+    return missing + [name for name in names if not re.search(rf"^\s+\**{name}: ", text, flags=re.MULTILINE)]
+
+
+def scaled():
+    """The public functions, classes and methods of the scaled experiment, compiled ones included."""
+    for module_name in SCALED:
+        module = importlib.import_module(module_name)
+        for name, item in vars(module).items():
+            if name[0] == "_" or not callable(item) or getattr(item, "__module__", "") != module_name:
+                continue
+            yield pytest.param(item, id=f"{module_name}.{name}")
+            methods = vars(item).items() if inspect.isclass(item) else ()
+            for method, function in methods:
+                if method[0] != "_" and inspect.isfunction(function):
+                    yield pytest.param(function, id=f"{module_name}.{name}.{method}")
+
+
+@pytest.mark.parametrize("item", list(scaled()))
+def test_the_scaled_experiment_describes_every_argument(item):
+    assert not undescribed(item)
+
+
+def test_a_missing_description_is_noticed():
+    def function(first: int, second: int) -> int:
+        """Without a full stop
+
+        Args:
+            first: described.
+        """
+        return first + second
+
+    assert undescribed(function) == ["an opening sentence", "Returns", "second"]
+
+
+def test_the_reference_holds_every_module():
+    reference = "\n".join(page.read_text() for page in (ROOT / "book").glob("api*.md"))
+    documented = set(re.findall(r"automodule:: (\S+)", reference))
+    private_or_command = ("_checks", "cli", "games", "mamujoco")
+    modules = {module.name for module in pkgutil.walk_packages(pjap.__path__, "pjap.")}
+    assert documented == {name for name in modules if name.split(".")[-1] not in private_or_command}
+
+
 @pytest.mark.parametrize(("item", "called"), list(public()))
 def test_docstring_has_a_sentence_arguments_shapes_and_an_example(item, called):
     text = inspect.getdoc(item) or ""
     assert text.split("\n")[0].endswith((".", ":")), "the first line is no sentence"
     assert ">>>" in text, "no executable example"
-    if inspect.isfunction(item):
-        arguments = [name for name in inspect.signature(item).parameters if name != "self"]
-        missing = [name for name in arguments if not re.search(rf"^\s+\**{name}: ", text, flags=re.MULTILINE)]
-        assert not missing, f"arguments without a description: {missing}"
-        if inspect.signature(item).return_annotation not in (None, "None"):
-            assert "Returns:" in text
-    else:
+    assert not undescribed(item)
+    if inspect.isclass(item):
         members = [member for name, member in vars(item).items() if inspect.isfunction(member) and name[0] != "_"]
         for member in members:
             assert ">>>" in (member.__doc__ or ""), f"{member.__name__} has no executable example"

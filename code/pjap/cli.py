@@ -168,7 +168,14 @@ def command_line() -> str:
 
 
 def to_json(description: Any) -> str:
-    """Format a description for a script."""
+    """Format a description for a script.
+
+    Args:
+        description: what JSON holds.
+
+    Returns:
+        The text.
+    """
     return json.dumps(description, default=asdict)
 
 

@@ -29,7 +29,8 @@ Array = Any
 def joint_action_distance(joint_actions: Array, policy_action: Array, *, axis: int | tuple[int, ...] = -1) -> Array:
     """Mean absolute difference between joint actions in the data and the current joint action.
 
-    ``d(a, mu) = mean over action dimensions of |a - mu|`` (chapter 6; for sequences, the mean over time too).
+    ``d(a, mu) = mean over action dimensions of |a - mu|`` (chapter 6, eq-distance; for sequences, the mean over time
+    too).
 
     Args:
         joint_actions: ``(..., n)``, actions as recorded.
@@ -62,7 +63,8 @@ def joint_action_distance(joint_actions: Array, policy_action: Array, *, axis: i
 def proximal_priorities(distances: Array, *, steepness: float = 4.0, floor: float = 1e-4) -> Array:
     """Priority of each item: near the current joint policy 1, far from it ``floor``.
 
-    ``rho = clip(exp(-(alpha * d) ** 2), rho_min, 1)`` with steepness ``alpha`` and floor ``rho_min`` (chapter 6).
+    ``rho = clip(exp(-(alpha * d) ** 2), rho_min, 1)`` with steepness ``alpha`` and floor ``rho_min`` (chapter 6,
+    eq-priority).
 
     Args:
         distances: ``(...)``, at least 0.
@@ -88,7 +90,7 @@ def proximal_priorities(distances: Array, *, steepness: float = 4.0, floor: floa
 def sampling_probabilities(priorities: Array, *, exponent: float = 1.0) -> Array:
     """Probability with which each item is drawn: its priority to the power ``exponent``, normalised.
 
-    No importance weights correct for it afterwards: that would undo the method (chapter 6).
+    No importance weights correct for it afterwards: that would undo the method (chapter 6, prop-correction).
 
     Args:
         priorities: ``(..., m)``, above 0.
@@ -115,7 +117,7 @@ def sampling_probabilities(priorities: Array, *, exponent: float = 1.0) -> Array
 def effective_sample_size(weights: Array) -> Array:
     """Kish's effective sample size: how many equally weighted items these weights are worth.
 
-    ``ESS = (sum w)^2 / sum w^2`` (chapter 6): ``m`` for uniform weights, 1 when one item has all the weight.
+    ``ESS = (sum w)^2 / sum w^2`` (chapter 6, eq-ess): ``m`` for uniform weights, 1 when one item has all the weight.
 
     Args:
         weights: ``(..., m)``, non-negative, not all 0: priorities or probabilities.

@@ -59,7 +59,7 @@ def learn(
     keep_probabilities: bool = False,
     **settings: float,
 ) -> History:
-    """Move a joint policy by gradient ascent: ``mu <- clip(mu + step_size * update, -1, 1)``.
+    """Move a joint policy by gradient ascent: ``mu <- clip(mu + step_size * update, -1, 1)`` (chapter 2, eq-ascent).
 
     Args:
         game: Of n players.

@@ -39,7 +39,9 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class PolynomialGame:
-    """A common-payoff game of n >= 2 players with scalar actions and a polynomial reward (chapter 2).
+    """A common-payoff game of n >= 2 players with scalar actions and a polynomial reward.
+
+    Defined in chapter 2, eq-polynomial-game.
 
     Attributes:
         coefficients: ``(K_1, ..., K_n)``; entry ``[k_1, ..., k_n]`` multiplies ``a_1**k_1 * ... * a_n**k_n``.
@@ -77,7 +79,7 @@ class PolynomialGame:
         """The reward as a polynomial in one player's own action, with the others' actions held.
 
         ``R(a) = sum_k q_k a_i^k`` with ``q_k = sum over k_-i of c[k_1, ..., k_n] prod_(j != i) a_j^k_j``.
-        Averaged over a dataset it is what BRUD climbs (chapter 3).
+        Averaged over a dataset it is what BRUD climbs (chapter 3, eq-averaged-polynomial).
 
         Args:
             player: ``i``, from 0.
@@ -285,7 +287,9 @@ def no_interaction() -> PolynomialGame:
 
 
 def coupled_quadratic(strength: float) -> PolynomialGame:
-    """A quadratic game with interaction strength ``c``: ``R = c xy - (x^2 + y^2) / 2`` (chapter 5).
+    """A quadratic game with interaction strength ``c``: ``R = c xy - (x^2 + y^2) / 2``.
+
+    Defined in chapter 5, eq-coupled-quadratic.
 
     Args:
         strength: ``c``, any finite number. For ``|c| < 1`` the maximum is the origin; for ``c > 1`` the corners
@@ -320,7 +324,7 @@ def leaning_agreement() -> PolynomialGame:
 
 
 def three_way_agreement() -> PolynomialGame:
-    """Three players, ``R = xyz``: an even number of negative actions is rewarded (chapter 5).
+    """Three players, ``R = xyz``: an even number of negative actions is rewarded (chapter 5, eq-three-way).
 
     Returns:
         A game of three players with four maxima, each with reward 1.

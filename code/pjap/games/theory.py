@@ -27,7 +27,7 @@ __all__ = [
 
 
 def bias(game: PolynomialGame, policy: ArrayLike, dataset: ArrayLike) -> Floats:
-    """How far BRUD's update is from the true gradient: ``b(mu) - g(mu)`` (chapter 5).
+    """How far BRUD's update is from the true gradient: ``b(mu) - g(mu)`` (chapter 5, prop-bias).
 
     For two players its first entry is ``sum_kl k c_kl x^(k-1) (E[a_y^l] - y^l)``: nothing without interaction,
     and linear in the interaction coefficients.
@@ -52,7 +52,9 @@ def bias(game: PolynomialGame, policy: ArrayLike, dataset: ArrayLike) -> Floats:
 
 
 def averaged_polynomial(game: PolynomialGame, player: int, dataset: ArrayLike) -> Floats:
-    """What player i climbs under BRUD: ``F_i(mu_i) = E_(a ~ B)[R(mu_i, a_-i)]``, a polynomial (chapter 3).
+    """What player i climbs under BRUD: ``F_i(mu_i) = E_(a ~ B)[R(mu_i, a_-i)]``, a polynomial.
+
+    Derived in chapter 3, eq-averaged-polynomial.
 
     Args:
         game: Of n players.
@@ -75,7 +77,7 @@ def averaged_polynomial(game: PolynomialGame, player: int, dataset: ArrayLike) -
 
 
 def brud_destination(game: PolynomialGame, dataset: ArrayLike, start: ArrayLike) -> Floats:
-    """Where BRUD's gradient flow takes a joint policy, exactly and before any learning (chapter 5).
+    """Where BRUD's gradient flow takes a joint policy, exactly and before any learning (chapter 5, prop-destination).
 
     Each player climbs its own averaged polynomial, whatever the others do, to the next local maximum uphill from its
     start or to the edge of ``[-1, 1]``. For twin peaks: ``x* = 5 E[a_y] / (2 + 8 E[a_y^2])``, clipped.
@@ -120,7 +122,9 @@ def _climb(slope: Floats, start: Floats) -> Floats:
 
 
 def gaussian_shrinkage(mean: ArrayLike, covariance: ArrayLike, bandwidth: float, policy: ArrayLike) -> Floats:
-    """The mean joint action that a Gaussian kernel around the policy draws from Gaussian data (chapter 6).
+    """The mean joint action that a Gaussian kernel around the policy draws from Gaussian data.
+
+    Derived in chapter 6, prop-gaussian.
 
     For data ``N(m, S)`` and kernel ``exp(-|a - mu|^2 / (2 h^2))`` it is
     ``(S^-1 + h^-2 I)^-1 (S^-1 m + h^-2 mu)``; in sign agreement the update is that mean with its entries exchanged.
@@ -156,7 +160,9 @@ def gaussian_shrinkage(mean: ArrayLike, covariance: ArrayLike, bandwidth: float,
 
 
 def shrinkage_factor(standard_deviation: float, bandwidth: float) -> float:
-    """The share of the true gradient in PJAP's update when the data's actions are independent (chapter 6).
+    """The share of the true gradient in PJAP's update when the data's actions are independent.
+
+    Derived in chapter 6, eq-shrinkage.
 
     ``kappa = s^2 / (s^2 + h^2)``: in sign agreement with data ``N(m, s^2 I)`` the update is
     ``kappa * (true gradient) + (1 - kappa) * BRUD``.
@@ -190,7 +196,7 @@ def pjap_jacobian(
     exponent: float = 1.0,
     floor: float = 1e-4,
 ) -> Floats:
-    """The derivative of PJAP's update with respect to the joint policy (chapter 6).
+    """The derivative of PJAP's update with respect to the joint policy (chapter 6, prop-critical).
 
     ``J_ij = E_P[d_i d_i R(mu_i, a_-i)] (i = j) + Cov_P(d_i R(mu_i, a_-i), d log rho^p / d mu_j)``.
     The first part is all that BRUD has; the second, the kernel's, is what recouples the players.
@@ -248,7 +254,9 @@ def leading_eigenvalue(
     exponent: float = 1.0,
     floor: float = 1e-4,
 ) -> float:
-    """How fast PJAP leaves a point at which it rests: the largest real part of its Jacobian's eigenvalues (chapter 6).
+    """How fast PJAP leaves a point at which it rests: the largest real part of its Jacobian's eigenvalues.
+
+    Derived in chapter 6, prop-critical.
 
     Args:
         game: Of n players.
@@ -283,7 +291,7 @@ def critical_steepness(
     floor: float = 1e-4,
     most: float = 50.0,
 ) -> float:
-    """The least steepness at which PJAP leaves a resting point that attracts BRUD (chapter 6).
+    """The least steepness at which PJAP leaves a resting point that attracts BRUD (chapter 6, eq-critical).
 
     The first zero crossing, from below, of `leading_eigenvalue` as steepness rises from 0: scanned, then bisected.
 

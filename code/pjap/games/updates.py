@@ -27,7 +27,7 @@ __all__ = [
 
 
 def true_gradient(game: PolynomialGame, policy: ArrayLike, dataset: ArrayLike | None = None) -> Floats:
-    """The gradient of the team's reward at its current joint policy, ``g_i = d_i R(mu)`` (chapter 2).
+    """The gradient of the team's reward at its current joint policy, ``g_i = d_i R(mu)`` (chapter 2, eq-true-gradient).
 
     Args:
         game: Of n players.
@@ -49,7 +49,7 @@ def true_gradient(game: PolynomialGame, policy: ArrayLike, dataset: ArrayLike | 
 
 
 def brud_gradient(game: PolynomialGame, policy: ArrayLike, dataset: ArrayLike) -> Floats:
-    """Best Response Under Data, ``b_i = E_(a ~ B)[d_i R(mu_i, a_-i)]`` (Tilbury et al., 2024; chapter 3).
+    """Best Response Under Data, ``b_i = E_(a ~ B)[d_i R(mu_i, a_-i)]`` (Tilbury et al., 2024; chapter 3, def-brud).
 
     Args:
         game: Of n players.
@@ -81,7 +81,7 @@ def pjap_gradient(
     exponent: float = 1.0,
     floor: float = 1e-4,
 ) -> Floats:
-    """The expected update under Proximal Joint-Action Prioritisation (Tilbury et al., 2024; chapter 6).
+    """The expected update under Proximal Joint-Action Prioritisation (Tilbury et al., 2024; chapter 6, eq-pjap-update).
 
     ``sum_a P(a; mu) d_i R(mu_i, a_-i)`` with ``P`` from `proximal_probabilities`: a kernel (Nadaraya-Watson)
     estimate, at ``mu``, of the true gradient.
@@ -118,7 +118,9 @@ def proximal_probabilities(
     exponent: float = 1.0,
     floor: float = 1e-4,
 ) -> Floats:
-    """Probability with which PJAP draws each joint action of the dataset at the current joint policy (chapter 6).
+    """Probability with which PJAP draws each joint action of the dataset at the current joint policy.
+
+    Defined in chapter 6, def-pjap.
 
     Args:
         policy: ``(..., n)``.
@@ -146,7 +148,7 @@ def proximal_probabilities(
 
 
 def replayed_gradient(game: PolynomialGame, policy: ArrayLike, dataset: ArrayLike, probabilities: ArrayLike) -> Floats:
-    """Each player's gradient with the others replayed: ``sum_a P(a) d_i R(mu_i, a_-i)`` (chapter 3).
+    """Each player's gradient with the others replayed: ``sum_a P(a) d_i R(mu_i, a_-i)`` (chapter 3, eq-brud).
 
     Averaging the player's own polynomial over the data, then differentiating it, is what makes an exact expectation
     over the whole dataset cost little more than one data point.

@@ -3,7 +3,7 @@
 MATD3 is TD3 (Fujimoto and Gu's twin critics, target noise and delayed policies) for several agents: each policy sees
 its own observation, both critics see the state and the joint action. Here the agents share one reward, so one pair of
 critics serves them all, and every policy is improved against its partners' *current* actions: the data is the team's
-own and recent, so stale partners, the subject of the book, are no danger.
+own and recent, so stale partners, the subject of the book, are no danger. Introduced in chapter 9.
 """
 
 import io
@@ -96,7 +96,16 @@ class TrainingSettings:
 
 
 class Learner(NamedTuple):
-    """What an update changes."""
+    """What an update changes.
+
+    Attributes:
+        policies: one for each agent.
+        critics: the pair.
+        target_policies: Polyak averages of the policies.
+        target_critics: likewise of the critics.
+        policy_optimiser: Adam's state.
+        critic_optimiser: likewise.
+    """
 
     policies: list[Layers]
     critics: list[Layers]
@@ -107,7 +116,15 @@ class Learner(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Transitions: states (..., S), actions (..., N, A), rewards and terminals (...,), next states (..., S)."""
+    """Transitions: states (..., S), actions (..., N, A), rewards and terminals (...,), next states (..., S).
+
+    Attributes:
+        state: (..., S) before the actions.
+        actions: (..., N, A).
+        rewards: (...) shared by the agents.
+        terminals: (...) 1 where the episode ended for good.
+        next_state: (..., S) after the actions.
+    """
 
     state: jax.Array
     actions: jax.Array
@@ -117,7 +134,16 @@ class Batch(NamedTuple):
 
 
 def init_learner(key: jax.Array, layout: Layout, settings: TrainingSettings) -> Learner:
-    """Draw the networks; targets start as copies."""
+    """Draw the networks; targets start as copies.
+
+    Args:
+        key: a JAX random key.
+        layout: gives the networks' sizes.
+        settings: width and learning rate.
+
+    Returns:
+        The learner before its first update.
+    """
     policy_key, critic_key = jax.random.split(key)
     policies = init_policies(policy_key, layout.agents, layout.observation_size, layout.action_size, settings.width)
     critics = init_critics(critic_key, layout.state_size, layout.agents * layout.action_size, settings.width)
@@ -160,13 +186,24 @@ def policy_loss(policies: list[Layers], learner: Learner, state: jax.Array, obse
         learner: holds the critics.
         state: (B, S).
         observed: (N, O) see `Layout`.
+
+    Returns:
+        The loss, a scalar.
     """
     actions = apply_policies(policies, take_observations(state, observed))
     return -apply_critic(learner.critics[0], state, actions).mean()
 
 
 def take_observations(state: jax.Array, observed: Any) -> jax.Array:
-    """Take every agent's observation out of the state, on the device; see `environment.observe`."""
+    """Take every agent's observation out of the state, on the device; see `environment.observe`.
+
+    Args:
+        state: (..., S).
+        observed: (N, O) see `Layout`.
+
+    Returns:
+        (..., N, O) observations.
+    """
     padded = jnp.concatenate([state, jnp.zeros_like(state[..., :1])], axis=-1)
     return padded[..., observed]
 
@@ -216,6 +253,10 @@ def make_learn_and_act(
 ) -> Callable[[Learner, Any, Any, jax.Array], tuple[Learner, jax.Array, jax.Array]]:
     """Compile all updates between two environment steps, and the next exploring action, into one call.
 
+    Args:
+        layout: who sees and moves what.
+        settings: of the run.
+
     Returns:
         A function of the learner, rows of the replay memory (updates_per_step x B, see `pack`), states (E, S) and a
         key, that returns the learner after, actions (E, N, A), and the mean critic loss.
@@ -242,6 +283,13 @@ def make_learn_and_act(
 def pack(state: Any, actions: Any, rewards: Any, terminals: Any, next_state: Any) -> NDArray[np.float32]:
     """Write transitions as rows, so that the replay memory is one array.
 
+    Args:
+        state: (E, S) before the actions.
+        actions: (E, N, A).
+        rewards: (E,).
+        terminals: (E,).
+        next_state: (E, S).
+
     Returns:
         (E, S + N A + 1 + 1 + S) float32.
     """
@@ -250,7 +298,15 @@ def pack(state: Any, actions: Any, rewards: Any, terminals: Any, next_state: Any
 
 
 def unpack(rows: jax.Array, layout: Layout) -> Batch:
-    """Read rows of the replay memory; the reverse of `pack`."""
+    """Read rows of the replay memory; the reverse of `pack`.
+
+    Args:
+        rows: (..., S + N A + 1 + 1 + S), what `pack` returns.
+        layout: gives S, N and A.
+
+    Returns:
+        The transitions, with the leading axes of the rows.
+    """
     S, joint = layout.state_size, layout.agents * layout.action_size
     state, actions, rewards, terminals, next_state = jnp.split(rows, [S, S + joint, S + joint + 1, S + joint + 2], -1)
     actions = actions.reshape(*actions.shape[:-1], layout.agents, layout.action_size)
@@ -313,7 +369,14 @@ class Run:
 
 
 def start_run(settings: TrainingSettings) -> Run:
-    """Set a training run up at its beginning."""
+    """Set a training run up at its beginning.
+
+    Args:
+        settings: of the run.
+
+    Returns:
+        The run, with no transition taken.
+    """
     environment = Environment(settings.scenario, settings.copies, settings.seed, threads=1)
     layout = environment.layout
     learner = init_learner(jax.random.key(settings.seed), layout, settings)
@@ -324,6 +387,10 @@ def start_run(settings: TrainingSettings) -> Run:
 
 def advance(run: Run, learn_and_act: Callable[..., Any]) -> float:
     """Learn, act, and remember one step of every copy.
+
+    Args:
+        run: is changed: a step further after the call.
+        learn_and_act: what `make_learn_and_act` returns.
 
     Returns:
         The mean critic loss, NaN while acting at random.
@@ -396,7 +463,13 @@ def train(settings: TrainingSettings, out: Path, checkpoint: Path, command: str 
 
 
 def take_snapshot(run: Run, loss: float, seconds: float) -> None:
-    """Evaluate the team without noise, and keep its policies."""
+    """Evaluate the team without noise, and keep its policies.
+
+    Args:
+        run: is changed: one more entry in `log` and in `snapshots`.
+        loss: the critic loss to log.
+        seconds: the wall time to log.
+    """
     returns = evaluate(run.learner.policies, run.settings.scenario, episodes=8, seed=run.settings.seed)
     entry = {"transitions": run.taken, "seconds": round(seconds, 1), "critic_loss": loss}
     run.log.append({**entry, "return_mean": float(returns.mean()), "return_std": float(returns.std())})
@@ -404,7 +477,16 @@ def take_snapshot(run: Run, loss: float, seconds: float) -> None:
 
 
 def write_teams(run: Run, out: Path, command: str) -> tuple[Path, Path]:
-    """Choose the Good and the Medium snapshot, evaluate them afresh, and write them with their provenance."""
+    """Choose the Good and the Medium snapshot, evaluate them afresh, and write them with their provenance.
+
+    Args:
+        run: a finished run.
+        out: the folder to write to.
+        command: how the run was started, for the record.
+
+    Returns:
+        The paths of the Good and the Medium team's weights.
+    """
     settings = run.settings
     means = np.array([entry["return_mean"] for entry in run.log])
     good = int(means.argmax())
@@ -433,7 +515,14 @@ def write_teams(run: Run, out: Path, command: str) -> tuple[Path, Path]:
 
 
 def describe_returns(returns: NDArray[Any]) -> dict[str, float]:
-    """Summarise episode returns: number, mean, standard deviation, smallest and largest."""
+    """Summarise episode returns: number, mean, standard deviation, smallest and largest.
+
+    Args:
+        returns: (episodes,).
+
+    Returns:
+        `episodes`, `mean`, `std`, `min` and `max`, rounded to two decimals.
+    """
     return {
         "episodes": len(returns),
         "mean": round(float(returns.mean()), 2),
@@ -449,6 +538,9 @@ def describe_returns(returns: NDArray[Any]) -> dict[str, float]:
 def require_writable(folder: Path) -> None:
     """Make a folder and try to write into it.
 
+    Args:
+        folder: made, with its parents, if it is not there.
+
     Raises:
         OSError: if that fails, with what to do about it.
     """
@@ -461,7 +553,12 @@ def require_writable(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is, at every moment, either absent, the old one, or whole."""
+    """Write a file that is, at every moment, either absent, the old one, or whole.
+
+    Args:
+        path: of the file; its folder exists.
+        content: of the whole file.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -474,20 +571,43 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def to_npz(arrays: dict[str, Any]) -> bytes:
-    """Pack arrays as an uncompressed `.npz`, without pickle."""
+    """Pack arrays as an uncompressed `.npz`, without pickle.
+
+    Args:
+        arrays: name to array.
+
+    Returns:
+        The file's content.
+    """
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
 def name_leaves(tree: Any) -> dict[str, Any]:
-    """Give every array of a tree a name: its path, such as `0/1/weight`."""
+    """Give every array of a tree a name: its path, such as `0/1/weight`.
+
+    Args:
+        tree: of arrays, in lists, dicts and named tuples.
+
+    Returns:
+        Name to NumPy array.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
 
 
 def fill_leaves(tree: Any, arrays: Any, source: Path, prefix: str = "") -> Any:
     """Put named arrays into a tree of the same structure; the reverse of `name_leaves`.
+
+    Args:
+        tree: gives structure and shapes; its own values are not used.
+        arrays: name to array.
+        source: where the arrays come from, for messages.
+        prefix: in front of every name.
+
+    Returns:
+        A tree of the same structure, of the named arrays.
 
     Raises:
         ValueError: if an array is missing or of another shape than the tree's.
@@ -510,6 +630,12 @@ def fill_leaves(tree: Any, arrays: Any, source: Path, prefix: str = "") -> Any:
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """Read a whole `.npz` without unpickling.
 
+    Args:
+        path: of the file.
+
+    Returns:
+        Name to array.
+
     Raises:
         ValueError: if there is no such file, or it is not a whole one.
     """
@@ -523,7 +649,12 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def save_checkpoint(run: Run, path: Path) -> None:
-    """Write a run so that `load_checkpoint` continues it bit for bit."""
+    """Write a run so that `load_checkpoint` continues it bit for bit.
+
+    Args:
+        run: between two steps.
+        path: of the file.
+    """
     environment = run.environment.save()
     about = {
         "settings": asdict(run.settings),
@@ -543,6 +674,13 @@ def save_checkpoint(run: Run, path: Path) -> None:
 
 def load_checkpoint(path: Path, settings: TrainingSettings) -> Run:
     """Read a run written by `save_checkpoint`.
+
+    Args:
+        path: of the file.
+        settings: those that the run must have.
+
+    Returns:
+        The run, to go on with.
 
     Raises:
         ValueError: if the file is damaged, of other settings, or of other shapes.
@@ -614,6 +752,11 @@ class Team:
 def save_team(path: Path, policies: list[Layers], provenance: dict[str, Any]) -> Path:
     """Write a team's weights as `.npz` and its provenance as `.json` beside it; the weights last.
 
+    Args:
+        path: of the weights, ending in `.npz`.
+        policies: one for each agent.
+        provenance: anything that JSON holds.
+
     Returns:
         The path of the weights.
     """
@@ -623,7 +766,14 @@ def save_team(path: Path, policies: list[Layers], provenance: dict[str, Any]) ->
 
 
 def list_teams(scenario: str) -> list[str]:
-    """Name the teams of a scenario that ship with the package."""
+    """Name the teams of a scenario that ship with the package.
+
+    Args:
+        scenario: a key of `SCENARIOS`.
+
+    Returns:
+        Their names, sorted.
+    """
     return sorted(path.stem for path in SHIPPED_TEAMS.glob(f"{scenario}-*.npz"))
 
 
@@ -632,6 +782,9 @@ def load_team(team: str | Path) -> Team:
 
     Args:
         team: the name of a shipped team, or the path of an `.npz` file with its `.json` beside it.
+
+    Returns:
+        The team, with its provenance.
 
     Raises:
         ValueError: if there is no such team, or its weights do not fit its scenario.

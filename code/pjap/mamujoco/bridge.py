@@ -1,4 +1,4 @@
-"""Games with states: the bridge between the polynomial games and MAMuJoCo (the book's own addition).
+"""Games with states: the bridge between the polynomial games and MAMuJoCo (the book's own addition; chapter 8).
 
 Two agents with one action each. Because the reward, and what the joint action does to the state, are known formulas,
 so are the joint action values and the policy gradient: a learner that fails here can be asked whether its critic or
@@ -31,11 +31,13 @@ Behaviour = Callable[[Floats, np.random.Generator], NDArray[Any]]
 class ContextualGame:
     """A polynomial game whose coefficients are linear in an observed state.
 
-    ``R(s, x, y) = sum_kl (C[0, k, l] + sum_j s_j C[j, k, l]) x^k y^l``, states uniform in [-1, 1]^S, one step.
+    ``R(s, x, y) = sum_kl (C[0, k, l] + sum_j s_j C[j, k, l]) x^k y^l``, states uniform in [-1, 1]^S, one step
+    (chapter 8).
 
     Attributes:
         name: for messages and datasets.
         coefficients: nested tuples C (1 + S, K, L).
+        horizon: steps of an episode: 1.
     """
 
     name: str
@@ -55,11 +57,27 @@ class ContextualGame:
         return len(self.coefficients) - 1
 
     def start(self, rng: np.random.Generator, copies: int) -> Floats:
-        """Draw initial states: (copies, S)."""
+        """Draw initial states: (copies, S).
+
+        Args:
+            rng: draws the states.
+            copies: E, how many.
+
+        Returns:
+            (E, S) states.
+        """
         return rng.uniform(-1, 1, (copies, self.state_size)).astype(np.float32)
 
     def step(self, state: jax.Array, actions: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Play: states (..., S) and joint actions (..., 2) to the same states and rewards (...)."""
+        """Play: states (..., S) and joint actions (..., 2) to the same states and rewards (...).
+
+        Args:
+            state: (..., S).
+            actions: (..., 2) joint actions.
+
+        Returns:
+            (..., S) the same states, and (...) rewards.
+        """
         constant, slopes = jnp.asarray(self.coefficients[0]), jnp.asarray(self.coefficients[1:])
         coefficients = constant + jnp.einsum("...s,skl->...kl", state, slopes)
         x_powers = actions[..., :1] ** jnp.arange(coefficients.shape[-2])
@@ -69,7 +87,7 @@ class ContextualGame:
 
 @dataclass(frozen=True)
 class PushGame:
-    """A cart on the track [-1, 1] that two agents push.
+    """A cart on the track [-1, 1] that two agents push (chapter 8, eq-push).
 
     The cart moves by ``stride (x + y) / 2`` until it meets an end of the track. The reward is
     ``gain (moved / stride)^2 - cost (x^2 + y^2) / 2``: moving pays, in either direction, and pushing costs. With
@@ -77,6 +95,13 @@ class PushGame:
     only one good way; in the middle there are two, and the agents must choose the same.
 
     The state is (position, fraction of the horizon that has passed); positions start uniform.
+
+    Attributes:
+        name: for messages and datasets.
+        stride: how far the cart moves if both push with all their force, above 0.
+        gain: reward of moving by one stride.
+        cost: of pushing.
+        horizon: steps of an episode, at least 1.
     """
 
     name: str = "push"
@@ -95,11 +120,27 @@ class PushGame:
         return 2
 
     def start(self, rng: np.random.Generator, copies: int) -> Floats:
-        """Draw initial states: (copies, 2)."""
+        """Draw initial states: (copies, 2).
+
+        Args:
+            rng: draws the positions.
+            copies: E, how many.
+
+        Returns:
+            (E, 2) states.
+        """
         return np.stack([rng.uniform(-1, 1, copies), np.zeros(copies)], axis=1).astype(np.float32)
 
     def step(self, state: jax.Array, actions: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Push: states (..., 2) and joint actions (..., 2) to the next states and rewards (...)."""
+        """Push: states (..., 2) and joint actions (..., 2) to the next states and rewards (...).
+
+        Args:
+            state: (..., 2).
+            actions: (..., 2) joint actions.
+
+        Returns:
+            (..., 2) next states, and (...) rewards.
+        """
         position, elapsed = state[..., 0], state[..., 1]
         moved = jnp.clip(position + self.stride * actions.mean(-1), -1, 1) - position
         reward = self.gain * (moved / self.stride) ** 2 - self.cost * (actions**2).mean(-1)
@@ -112,8 +153,11 @@ Game = ContextualGame | PushGame
 def contextual_twin_peaks() -> ContextualGame:
     """Twin peaks whose sign depends on the state: ``R = 5 s xy - x^2 - y^2 - 4 x^2 y^2``.
 
-    For s > 2/5 the agents must agree in sign, for s < -2/5 they must differ; in between the origin is best. At s = 1 it
-    is the game of Tilbury et al. (2024).
+    For s > 2/5 the agents must agree in sign, for s < -2/5 they must differ; in between the origin is best (chapter 8,
+    eq-contextual). At s = 1 it is the game of Tilbury et al. (2024).
+
+    Returns:
+        A game of one state variable, S = 1.
     """
     constant = ((0.0, 0.0, -1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, -4.0))
     slope = ((0.0, 0.0, 0.0), (0.0, 5.0, 0.0), (0.0, 0.0, 0.0))
@@ -152,7 +196,14 @@ def exact_critic(game: Game, discount: float = 0.99) -> Callable[[Any, jax.Array
 
 
 def observe(state: Any) -> Any:
-    """Both agents see the state: (..., S) -> (..., 2, S)."""
+    """Both agents see the state: (..., S) -> (..., 2, S).
+
+    Args:
+        state: (..., S), of NumPy or JAX.
+
+    Returns:
+        (..., 2, S) observations, of the same kind.
+    """
     xp = jnp if isinstance(state, jax.Array) else np
     return xp.stack([state, state], axis=-2)
 
@@ -164,6 +215,9 @@ def team_return(game: Game, policies: list[Layers], start: jax.Array) -> jax.Arr
         game: which one.
         policies: two feed-forward policies, of a learner that does not normalise.
         start: (E, S) initial states.
+
+    Returns:
+        The mean over states, a scalar.
     """
     value = exact_critic(game, discount=1.0)
     actions = apply_policies(policies, observe(start))[..., 0]
@@ -227,7 +281,11 @@ class GameEnvironment:
         return seen
 
     def reset(self, finished: NDArray[np.bool_]) -> None:
-        """Start a new episode in the copies (E,) that are named."""
+        """Start a new episode in the copies (E,) that are named.
+
+        Args:
+            finished: (E,) which copies.
+        """
         fresh = self.game.start(self._rng, self.copies)
         self.state = np.where(finished[:, None], fresh, self.state)
         self.elapsed[finished] = 0
@@ -295,7 +353,15 @@ def make_dataset(game: Game, behaviours: Sequence[Behaviour], episodes: int, see
 
 
 def random_team(state: Floats, rng: np.random.Generator) -> NDArray[Any]:
-    """Joint actions uniform on the square: coverage without coordination."""
+    """Joint actions uniform on the square: coverage without coordination.
+
+    Args:
+        state: (E, S), of which only the number E is used.
+        rng: draws the actions.
+
+    Returns:
+        (E, 2) joint actions.
+    """
     return rng.uniform(-1, 1, (len(state), 2))
 
 
@@ -305,6 +371,9 @@ def peak_team(sign: int, noise: float = 0.2) -> Behaviour:
     Args:
         sign: 1 or -1, of the first agent's action.
         noise: its standard deviation.
+
+    Returns:
+        A behaviour: states (E, 1) and a generator to joint actions (E, 2).
     """
 
     def behave(state: Floats, rng: np.random.Generator) -> NDArray[Any]:
@@ -322,6 +391,9 @@ def push_team(direction: int, noise: float = 0.2) -> Behaviour:
     Args:
         direction: 1 or -1.
         noise: standard deviation of the Gaussian added to the actions.
+
+    Returns:
+        A behaviour: states (E, 2) and a generator to joint actions (E, 2).
     """
 
     def behave(state: Floats, rng: np.random.Generator) -> NDArray[Any]:

@@ -4,6 +4,7 @@ A Vault holds, with a leading axis of length one, `observations` (1, T, N, O), `
 `terminals` and `truncations` (1, T, N), and `infos/state` (1, T, S), all float32. Row t is the observation *before*
 action t, and the reward and flags after it; an episode's last observation is not stored. OG-MARL's own Vaults load by
 `read_vault`; ours load in OG-MARL.
+Introduced in chapter 9; the mixtures are those of chapter 10.
 """
 
 import contextlib
@@ -100,6 +101,13 @@ MIXTURES: dict[str, tuple[str, ...]] = {
 def fill_in_sources(name: str, settings: MixtureSettings) -> MixtureSettings:
     """Give settings without sources those of the mixture of this name.
 
+    Args:
+        name: a key of `MIXTURES`, not looked at if the settings have sources.
+        settings: with or without sources.
+
+    Returns:
+        Settings with sources.
+
     Raises:
         ValueError: if there is no such mixture.
     """
@@ -114,6 +122,9 @@ def fill_in_sources(name: str, settings: MixtureSettings) -> MixtureSettings:
 
 def load_source(source: str) -> tuple[str, list[list[Layers]]]:
     """Load the policies of one source, see `MixtureSettings.sources`.
+
+    Args:
+        source: "TEAM", "TEAM+TEAM" or "TEAM|TEAM".
 
     Returns:
         The scenario, and the teams that take turns (mostly one), each N policies.
@@ -185,6 +196,12 @@ def _act_in_turns(teams: Sequence[list[Layers]], observations: Floats, rng: np.r
 def join(datasets: Sequence[Dataset]) -> Dataset:
     """Put datasets of one scenario one after the other.
 
+    Args:
+        datasets: at least one.
+
+    Returns:
+        One dataset, in the order given.
+
     Raises:
         ValueError: if they are of different scenarios.
     """
@@ -197,6 +214,12 @@ def join(datasets: Sequence[Dataset]) -> Dataset:
 
 def make_dataset(settings: MixtureSettings) -> Dataset:
     """Roll every source of a mixture out, with a progress bar.
+
+    Args:
+        settings: with sources.
+
+    Returns:
+        The sources' transitions, one source after the other.
 
     Raises:
         ValueError: if a team is missing, or the sources are of different scenarios.
@@ -219,7 +242,14 @@ def make_dataset(settings: MixtureSettings) -> Dataset:
 
 
 def to_experience(dataset: Dataset) -> dict[str, Any]:
-    """Arrange a dataset as OG-MARL does: a leading axis of one, rewards and flags repeated for each agent."""
+    """Arrange a dataset as OG-MARL does: a leading axis of one, rewards and flags repeated for each agent.
+
+    Args:
+        dataset: T transitions of N agents.
+
+    Returns:
+        Arrays by OG-MARL's names: (1, T, N, ...), and `infos/state` (1, T, S).
+    """
     agents = dataset.actions.shape[1]
     each = {name: np.repeat(getattr(dataset, name)[:, None], agents, 1) for name in ("rewards", *FLAGS)}
     flat = {"observations": dataset.observations, "actions": dataset.actions, **each}
@@ -259,6 +289,14 @@ def write_vault(dataset: Dataset, name: str, folder: Path, about: dict[str, Any]
 
 def vault_path(scenario: str, name: str, folder: Path) -> Path:
     """Where a new Vault goes.
+
+    Args:
+        scenario: of the data.
+        name: the Vault's own folder.
+        folder: where the Vaults are.
+
+    Returns:
+        The absolute path; its parent is there afterwards.
 
     Raises:
         ValueError: if there is one already.
@@ -320,6 +358,12 @@ def read_vault(path: Path | str, scenario: str | None = None) -> Dataset:
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """Read a Vault's `metadata.json`.
+
+    Args:
+        path: the Vault's own folder.
+
+    Returns:
+        What the file holds.
 
     Raises:
         ValueError: if there is none, or it cannot be read.
@@ -417,6 +461,9 @@ def check_experience(experience: dict[str, Any], scenario: str, path: Path, tran
 def episode_returns(dataset: Dataset) -> NDArray[np.float64]:
     """Sum the rewards of every finished episode.
 
+    Args:
+        dataset: T transitions, episode after episode.
+
     Returns:
         (episodes,) returns; transitions after the last end belong to none.
     """
@@ -464,6 +511,9 @@ def joint_action_coverage(
 
 def describe(dataset: Dataset) -> dict[str, Any]:
     """Summarise a dataset: shapes, episodes, returns, actions, joint-action coverage.
+
+    Args:
+        dataset: T transitions.
 
     Returns:
         Numbers, strings, lists and dicts that JSON can hold.

@@ -3,7 +3,7 @@
 A copy is one `mujoco.MjData`; all copies share one model and are stepped by a small pool of threads, because
 `mj_step` releases Python's lock. Observations, state, rewards, termination and truncation equal those of
 Gymnasium-Robotics' `mamujoco_v1` with `agent_obsk=1`: bit for bit, as long as each copy keeps its own solver warm
-start, which is why a copy is never rebuilt from positions and velocities between two steps.
+start, which is why a copy is never rebuilt from positions and velocities between two steps. Introduced in chapter 9.
 """
 
 import io
@@ -32,6 +32,18 @@ class Scenario:
     """A robot, its division among agents, and its reward: x-velocity + healthy reward - control cost.
 
     The numbers are the defaults of Gymnasium's environments of version 5; the tests compare both step by step.
+
+    Attributes:
+        robot: Gymnasium-Robotics' name of it.
+        partition: its division among agents, as `agent_conf` there.
+        control_cost: price of the sum of squared controls.
+        reset_noise: size of the noise of a reset.
+        normal_reset_velocity: whether reset velocities are Gaussian rather than uniform.
+        velocity_limit: bound of the velocities in the state.
+        healthy_reward: for every step that the robot has not fallen.
+        lowest_healthy_height: below it the robot has fallen.
+        largest_healthy_angle: above it the robot has fallen.
+        largest_healthy_coordinate: above it, in any coordinate of the state, the robot has fallen.
     """
 
     robot: str
@@ -69,6 +81,9 @@ def find_scenario(name: str) -> Scenario:
 
     Args:
         name: a key of `SCENARIOS`, such as "2halfcheetah".
+
+    Returns:
+        Its settings.
 
     Raises:
         ValueError: if there is no such scenario.
@@ -126,6 +141,12 @@ def _library_messages_muted() -> Iterator[None]:
 
 def make_library_environment(scenario: str) -> Any:
     """Build Gymnasium-Robotics' own environment of a scenario: the reference for ours.
+
+    Args:
+        scenario: a key of `SCENARIOS`.
+
+    Returns:
+        A `mamujoco_v1` environment of Gymnasium-Robotics.
 
     Raises:
         ValueError: if there is no such scenario.
@@ -320,6 +341,9 @@ class Environment:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Continue from what `save` returned, bit for bit.
+
+        Args:
+            saved: what `save` returned.
 
         Raises:
             ValueError: if it was saved by another scenario or number of copies.

@@ -7,7 +7,7 @@ What two variants are compared in are the sampling and the settings of `COMPARED
 ``pjap,cql_samples=4``, are common to both sides of a comparison (see `split_variant`).
 
 A sweep does only what is missing: a run whose result file exists is not repeated, and one that was interrupted goes
-on from its checkpoint to the same result, bit for bit, that it would have had.
+on from its checkpoint to the same result, bit for bit, that it would have had. Reported in chapter 10.
 """
 
 import ast
@@ -111,6 +111,9 @@ class Sweep:
     def runs(self) -> list[Run]:
         """The runs, seed by seed, so that a sweep that is stopped early has whole rows of the table.
 
+        Returns:
+            One run for each combination.
+
         Raises:
             ValueError: for an unknown learner or variant, or numbers that do not go together.
         """
@@ -127,6 +130,12 @@ class Sweep:
 
 def parse_variant(variant: str) -> dict[str, Any]:
     """Read a variant as settings.
+
+    Args:
+        variant: SAMPLING[,SETTING=VALUE]..., as "pjap,steepness=10".
+
+    Returns:
+        Setting to value; words that are no Python literal stay words.
 
     Raises:
         ValueError: if it is not of the form SAMPLING[,SETTING=VALUE]...
@@ -244,7 +253,12 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON, whole or not at all, a line for each point of a curve."""
+    """Write JSON, whole or not at all, a line for each point of a curve.
+
+    Args:
+        path: of the file.
+        content: anything that JSON holds.
+    """
     text = json.dumps(content, indent=1).replace("\n   ", " ").replace("\n  }", " }")
     write_atomically(path, (text + "\n").encode())
 
@@ -308,7 +322,13 @@ def _carry_out(jobs: Sequence[Any], workers: int, scheduler: str | None) -> Iter
 
 
 def make_missing(scenario: str, dataset: str, vaults: Path) -> None:
-    """Make the Vault of a named mixture where it is missing; "quick-NAME" is a small one of NAME."""
+    """Make the Vault of a named mixture where it is missing; "quick-NAME" is a small one of NAME.
+
+    Args:
+        scenario: of the data.
+        dataset: name of the Vault.
+        vaults: folder of the Vaults.
+    """
     mixture = dataset.removeprefix("quick-")
     if (vaults / "mamujoco" / f"{scenario}.vlt" / dataset).exists() or mixture not in MIXTURES:
         return  # where it is neither there nor known, reading it says so
@@ -322,6 +342,13 @@ def make_missing(scenario: str, dataset: str, vaults: Path) -> None:
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
     """Read all result files of a folder.
+
+    Args:
+        folder: of the result files.
+
+    Returns:
+        A dict for each file, in the files' alphabetical order, with keys `run`, `settings`, `data`, `curve` and
+        `provenance`.
 
     Raises:
         ValueError: if there is none, or one is damaged.
@@ -347,6 +374,9 @@ def final(result: dict[str, Any], quantity: str, share: float = 0.2) -> float:
         result: as read.
         quantity: "return", or one of the learner's metrics.
         share: of the evaluations, the last ones; at least one is taken.
+
+    Returns:
+        The mean.
     """
     values = [point[quantity] for point in result["curve"]]
     return float(np.mean(values[-max(1, round(share * len(values))) :]))
@@ -420,7 +450,14 @@ def _score(result: dict[str, Any]) -> float:
 
 
 def format_report(rows: Sequence[dict[str, Any]]) -> str:
-    """The report as a plain-text table, one line a row."""
+    """The report as a plain-text table, one line a row.
+
+    Args:
+        rows: what `report` returns.
+
+    Returns:
+        The table, without a newline at its end.
+    """
     columns = [*PLACE, "method", "seeds", *statistics.AGGREGATES, "distance"]
     columns += ["difference", "improvement"]
     table = [columns]

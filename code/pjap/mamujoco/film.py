@@ -1,4 +1,4 @@
-"""A short film of a team, for a page.
+"""A short film of a team, for a page, as in chapter 9.
 
 Without a display, set the environment variable `MUJOCO_GL` to `egl` (needs libegl1) or `osmesa` (needs libosmesa6).
 """

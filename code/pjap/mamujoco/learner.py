@@ -180,6 +180,9 @@ def default_settings(learner: str, **changes: Any) -> Settings:
         learner: "bc", "cql" or "recurrent-cql"; the last has the paper's released settings for 2halfcheetah.
         **changes: fields of `Settings`.
 
+    Returns:
+        The learner's defaults, with the changes.
+
     Raises:
         ValueError: for an unknown learner or setting, or a value out of range.
     """
@@ -278,6 +281,9 @@ def init(settings: Settings, data: Data, seed: int) -> State:
         data: the dataset, from `replay.load`.
         seed: decides initial parameters, batches and noise.
 
+    Returns:
+        The state before the first update.
+
     Raises:
         ValueError: if the dataset is shorter than one window.
     """
@@ -325,7 +331,7 @@ def _optimisers(settings: Settings) -> tuple[Any, Any]:
 
 
 def score(settings: Settings, data: Data, policies: Policies, indices: jax.Array) -> jax.Array:
-    """Distance of some items to the joint policy: PJAP's d (chapter 6).
+    """Distance of some items to the joint policy: PJAP's d (chapter 6, eq-distance).
 
     Args:
         settings: of the run.
@@ -410,7 +416,15 @@ def unroll(policies: Policies, steps: Steps) -> jax.Array:
 
 
 def next_actions(policies: Policies, steps: Steps) -> jax.Array:
-    """Act in the second to last step of a batch of windows: (L - 1, B, N, A)."""
+    """Act in the second to last step of a batch of windows: (L - 1, B, N, A).
+
+    Args:
+        policies: feed-forward or recurrent.
+        steps: leading axes (L, B).
+
+    Returns:
+        (L - 1, B, N, A) actions.
+    """
     if isinstance(policies, dict):
         return unroll(policies, steps)[1:]
     return unroll(policies, _cut(steps, slice(1, None)))
@@ -434,6 +448,8 @@ def critic_targets(
     settings: Settings, target_policies: Policies, target_critics: list[Layers], steps: Steps, noise: jax.Array
 ) -> jax.Array:
     """TD3's target: reward and the smaller target critic's value of the target policies' next joint action.
+
+    Derived in chapter 9, eq-td-target.
 
     Args:
         settings: discount, target noise, reward scale.
@@ -505,11 +521,16 @@ def out_of_distribution_actions(
 def soft_maximum(critics: list[Layers], state: jax.Array, actions: jax.Array, log_densities: jax.Array) -> jax.Array:
     """CQL's first term: the log-sum-exp of importance-weighted values, summed over states and both critics.
 
+    Derived in chapter 9, eq-cql.
+
     Args:
         critics: two.
         state: (R, S).
         actions: (R, M, N A).
         log_densities: (R, M).
+
+    Returns:
+        The sum, a scalar.
     """
     values = [value_joint_actions(critic, state, actions) for critic in critics]
     return jnp.stack([jax.nn.logsumexp(value - log_densities, axis=-1) for value in values]).sum()
@@ -522,6 +543,15 @@ def soft_maximum_gradient(
 
     Nearly all of a CQL update's work is here. Blocks of about `OOD_ROWS` joint actions keep every activation, forwards
     and backwards, in the processor's cache; the sum over blocks is the same gradient.
+
+    Args:
+        critics: two.
+        state: (R, S).
+        actions: (R, M, N A).
+        log_densities: (R, M).
+
+    Returns:
+        The mean, a scalar, and its gradient, of the critics' structure.
     """
     rows = len(state)
     wanted = max(1, OOD_ROWS // actions.shape[1])
@@ -544,7 +574,7 @@ def policy_values(
     partners: str,
     exact: ExactCritic | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """The values that the policies climb.
+    """The values that the policies climb (chapter 9, eq-brud-states).
 
     With replayed partners (BRUD), agent i's own action replaces its action in the data and the rest of the joint
     action is the data's; its value is one of N. With current partners all actions are the policies', and the one
@@ -583,7 +613,15 @@ def policy_loss(
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """Minus the value, plus TD3+BC's clone term or the released action penalty.
 
-    Sums over agents, means over the batch. For BC the value is divided by its mean size, as in TD3+BC.
+    Sums over agents, means over the batch. For BC the value is divided by its mean size, as in TD3+BC
+    (chapter 9, eq-bc-loss).
+
+    Args:
+        policies: the ones that are improved.
+        settings: of the run.
+        critics: two.
+        steps: leading axes (L, B).
+        exact: values instead of the critics' (bridge games).
 
     Returns:
         The loss; the mean value; the mean distance of the data's joint actions to the policies'.
@@ -610,7 +648,17 @@ def _key(state: State, purpose: int) -> jax.Array:
 def update_critics(
     settings: Settings, state: State, steps: Steps, key: jax.Array
 ) -> tuple[State, dict[str, jax.Array]]:
-    """Improve both critics once."""
+    """Improve both critics once.
+
+    Args:
+        settings: of the run.
+        state: before.
+        steps: leading axes (L, B).
+        key: for target noise and the joint actions of the CQL penalty.
+
+    Returns:
+        The state after, and the metrics `critic_loss`, `cql_penalty` and `data_value`.
+    """
     target_key, uniform_key, noise_key = jax.random.split(key, 3)
     noise = jax.random.normal(target_key, steps.actions[1:].shape)
     targets = critic_targets(settings, state.target_policies, state.target_critics, steps, noise)
@@ -644,7 +692,17 @@ def update_critics(
 def update_policies(
     settings: Settings, state: State, steps: Steps, exact: ExactCritic | None
 ) -> tuple[State, dict[str, jax.Array]]:
-    """Improve the policies once, then move all targets."""
+    """Improve the policies once, then move all targets.
+
+    Args:
+        settings: of the run.
+        state: before.
+        steps: leading axes (L, B).
+        exact: values instead of the critics' (bridge games).
+
+    Returns:
+        The state after, and the metrics `policy_loss`, `policy_value` and `distance`.
+    """
     (loss, (value, distance)), gradient = jax.value_and_grad(policy_loss, has_aux=True)(
         state.policies, settings, state.critics, steps, exact
     )
@@ -756,7 +814,19 @@ def _measure(settings: Settings, data: Data, state: State, exact: ExactCritic | 
 
 
 def gradient_cosine(settings: Settings, state: State, steps: Steps, exact: ExactCritic | None = None) -> jax.Array:
-    """The cosine between the value's policy gradients with replayed and with current partners, on one batch."""
+    """The cosine between the value's policy gradients with replayed and with current partners, on one batch.
+
+    Reported in chapter 10.
+
+    Args:
+        settings: of the run.
+        state: whose policies and critics are used.
+        steps: leading axes (L, B).
+        exact: values instead of the critics' (bridge games).
+
+    Returns:
+        In [-1, 1], a scalar.
+    """
 
     def gradient(partners: str) -> jax.Array:
         def value(policies: Policies) -> jax.Array:
@@ -773,7 +843,13 @@ def gradient_cosine(settings: Settings, state: State, steps: Steps, exact: Exact
 
 
 class Policy(NamedTuple):
-    """What is needed to act: the networks, and the mean and scale (N, O) of the observations they learnt from."""
+    """What is needed to act: the networks, and the mean and scale (N, O) of the observations they learnt from.
+
+    Attributes:
+        networks: feed-forward, one for each agent, or one recurrent network for all.
+        observation_mean: (N, O) subtracted from observations.
+        observation_scale: (N, O) that then divides them.
+    """
 
     networks: Any
     observation_mean: jax.Array
@@ -781,12 +857,28 @@ class Policy(NamedTuple):
 
 
 def policy_of(state: State, data: Data) -> Policy:
-    """Take the policy out of a training state."""
+    """Take the policy out of a training state.
+
+    Args:
+        state: of a run.
+        data: the dataset that it learns from.
+
+    Returns:
+        The policy, with the normalisation that it learnt under.
+    """
     return Policy(state.policies, data.observation_mean, data.observation_scale)
 
 
 def empty_memory(policy: Policy, copies: int) -> jax.Array:
-    """The memory (copies, N, H) at the start of an episode; H is 0 for feed-forward policies."""
+    """The memory (copies, N, H) at the start of an episode; H is 0 for feed-forward policies.
+
+    Args:
+        policy: see `policy_of`.
+        copies: E, of the environment.
+
+    Returns:
+        (E, N, H) zeros.
+    """
     recurrent = isinstance(policy.networks, dict)
     size = policy.networks["output"]["weight"].shape[0] if recurrent else 0
     return jnp.zeros((copies, policy.observation_mean.shape[0], size))
@@ -863,6 +955,9 @@ def load(path: str | Path, settings: Settings, data: Data) -> State:
         path: of the file.
         settings: of the run that is to be continued.
         data: its dataset.
+
+    Returns:
+        The state, to go on with.
 
     Raises:
         ValueError: if the file is damaged, or was saved with other settings or for a dataset of other shapes.

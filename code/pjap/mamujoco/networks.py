@@ -1,7 +1,7 @@
 """Policies and critics as plain lists of arrays, applied by plain functions.
 
 Every agent has a policy of its own, which sees its own observation only (decentralised execution); the two critics
-see the state and the joint action (centralised training).
+see the state and the joint action (centralised training). Introduced in chapter 9.
 """
 
 from collections.abc import Sequence
@@ -89,6 +89,13 @@ def apply_mlp(layers: Layers, inputs: jax.Array) -> jax.Array:
 def init_policies(key: jax.Array, agents: int, observation_size: int, action_size: int, width: int) -> list[Layers]:
     """Draw one feed-forward policy for each agent, with two hidden layers.
 
+    Args:
+        key: a JAX random key.
+        agents: N.
+        observation_size: O.
+        action_size: A.
+        width: units of a hidden layer.
+
     Returns:
         N multi-layer perceptrons from O to A.
     """
@@ -112,6 +119,12 @@ def apply_policies(policies: list[Layers], observations: jax.Array) -> jax.Array
 
 def init_critics(key: jax.Array, state_size: int, joint_action_size: int, width: int) -> list[Layers]:
     """Draw the two centralised critics, with two hidden layers.
+
+    Args:
+        key: a JAX random key.
+        state_size: S.
+        joint_action_size: N A.
+        width: units of a hidden layer.
 
     Returns:
         Two multi-layer perceptrons from S + N A to 1.
@@ -142,6 +155,9 @@ def update_targets(targets: Any, online: Any, rate: float) -> Any:
         targets: a tree of arrays.
         online: the same tree.
         rate: in (0, 1]; 1 copies.
+
+    Returns:
+        The tree, moved.
     """
     return jax.tree.map(lambda target, new: target + rate * (new - target), targets, online)
 
@@ -175,6 +191,14 @@ def init_recurrent_policy(
 
     A linear layer, a gated recurrent unit (GRU) and a linear layer. The unit is the variant that resets the memory
     *after* its matrix product (as PyTorch and cuDNN do), so that a time step is one product.
+
+    Args:
+        key: a JAX random key.
+        agents: N.
+        observation_size: O.
+        action_size: A.
+        width: units of the first layer.
+        memory_size: H, units of the recurrent unit.
 
     Returns:
         `input` (N + O, width), `unit` (width, 3 H), `memory` (H, 3 H) and `output` (H, A), each with its bias.

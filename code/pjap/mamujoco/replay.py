@@ -3,7 +3,7 @@
 An *item* is a window of consecutive time steps, named by its first one: two steps (a transition) for feed-forward
 learners, a sequence for recurrent ones. Sampling probabilities are kept as the leaves of a wide sum tree: with 128
 children a node, three levels reach two million items, and neither drawing a batch nor re-scoring some items costs
-more as the data grows.
+more as the data grows. Introduced in chapter 9.
 """
 
 from dataclasses import dataclass
@@ -82,6 +82,9 @@ def load(dataset: Any, *, normalise: bool = True) -> Data:
             `terminals`, `truncations`, each (T,) or (T, N), in the order in which they happened. Actions are clipped
             to [-1, 1]: OG-MARL's may lie outside.
         normalise: give every observed quantity mean 0 and standard deviation 1 over the data.
+
+    Returns:
+        The dataset as one array of rows, with its sizes and normalisation.
 
     Raises:
         ValueError: for arrays of other shapes or lengths, NaN or infinity, or fewer than two steps.
@@ -166,7 +169,15 @@ def take(data: Data, starts: jax.Array, length: int) -> Steps:
 
 
 def split(data: Data, rows: jax.Array) -> Steps:
-    """Part stored rows (..., columns) into what they hold: Steps with leading axes (...)."""
+    """Part stored rows (..., columns) into what they hold: Steps with leading axes (...).
+
+    Args:
+        data: gives the sizes.
+        rows: (..., columns).
+
+    Returns:
+        Steps with the leading axes of the rows.
+    """
     agents, leading = data.agents, rows.shape[:-1]
     widths = [data.state_size, agents * data.observation_size, agents * data.action_size]
     state, observations, actions, rest = jnp.split(rows, np.cumsum(widths), axis=-1)
@@ -179,7 +190,15 @@ def split(data: Data, rows: jax.Array) -> Steps:
 
 
 def items(data: Data, length: int) -> int:
-    """The number of windows of `length` steps; two steps may reach into the empty last row."""
+    """The number of windows of `length` steps; two steps may reach into the empty last row.
+
+    Args:
+        data: T steps.
+        length: L, steps in a window, at least 1.
+
+    Returns:
+        How many first steps a window can have.
+    """
     return data.steps - max(length - 2, 0)
 
 
@@ -201,7 +220,17 @@ class Priorities(NamedTuple):
 
 
 def weigh(distances: jax.Array, *, steepness: Any, floor: float, exponent: float) -> jax.Array:
-    """The sampling weight of items: PJAP's priority to the power `exponent`; see `pjap.priorities`."""
+    """The sampling weight of items: PJAP's priority to the power `exponent`; see `pjap.priorities`.
+
+    Args:
+        distances: (...) at least 0.
+        steepness: as in `proximal_priorities`.
+        floor: as in `proximal_priorities`.
+        exponent: as in `sampling_probabilities`.
+
+    Returns:
+        (...) weights in (0, 1].
+    """
     weights: jax.Array = proximal_priorities(distances, steepness=steepness, floor=floor) ** exponent
     return weights
 
@@ -214,6 +243,9 @@ def build(distances: jax.Array, *, steepness: Any, floor: float, exponent: float
         steepness: as in `proximal_priorities`.
         floor: as in `proximal_priorities`.
         exponent: as in `sampling_probabilities`.
+
+    Returns:
+        The sum tree, whose next sweep starts at item 0.
     """
     weights = weigh(distances, steepness=steepness, floor=floor, exponent=exponent)
     levels = [_nodes(weights)]
@@ -239,6 +271,9 @@ def rescore(
         steepness: for these items; the weights of the others stay as they are.
         floor: as in `proximal_priorities`.
         exponent: as in `sampling_probabilities`.
+
+    Returns:
+        The sum tree after.
     """
     values = weigh(distances, steepness=steepness, floor=floor, exponent=exponent)
     nodes, levels = indices, []
@@ -260,6 +295,11 @@ def draw(priorities: Priorities, key: jax.Array, batch_size: int) -> jax.Array:
     From the root down, a fresh uniform number picks the child: the product of the conditional probabilities is the
     item's probability, and no rounding error of a cumulative sum over millions reaches a leaf.
 
+    Args:
+        priorities: of m items.
+        key: a JAX random key.
+        batch_size: how many.
+
     Returns:
         (batch_size,) items.
     """
@@ -280,12 +320,28 @@ def _pick(weights: jax.Array, uniform: jax.Array) -> jax.Array:
 
 
 def draw_uniform(key: jax.Array, batch_size: int, count: int) -> jax.Array:
-    """Draw items with replacement, all with the same probability."""
+    """Draw items with replacement, all with the same probability.
+
+    Args:
+        key: a JAX random key.
+        batch_size: how many.
+        count: m, of items.
+
+    Returns:
+        (batch_size,) items, in [0, m).
+    """
     return jax.random.randint(key, (batch_size,), 0, count)
 
 
 def leaf_weights(priorities: Priorities) -> jax.Array:
-    """(m,) the sampling weights of all items."""
+    """(m,) the sampling weights of all items.
+
+    Args:
+        priorities: of m items.
+
+    Returns:
+        (m,) weights.
+    """
     return priorities.levels[0].reshape(-1)[: len(priorities.distances)]
 
 
@@ -300,6 +356,9 @@ def steepness_for(distances: jax.Array, fraction: float, *, floor: float, expone
         fraction: of m, in (0, 1].
         floor: as in `proximal_priorities`.
         exponent: as in `sampling_probabilities`.
+
+    Returns:
+        The steepness, a scalar.
     """
 
     def remaining(steepness: Any) -> jax.Array:
