@@ -354,7 +354,7 @@ def _labels_of(page: str, chapter: str) -> dict[str, Label]:
         r"^:::+\{prf:(?!proof)(\w+)\}.*\n:label: (\S+)": lambda m: count("prf", m[2], m[1].capitalize(), m[2]),
         r"^:::+\{exercise-start\}.*\n:label: (\S+)": lambda m: count("exercise", m[1], "Exercise", m[1]),
     }
-    for cell in jupytext.read(ROOT / f"{page}.md").cells:
+    for cell in jupytext.read(ROOT / f"{page}.md", fmt="md:myst").cells:  # some pages have no header that says so
         figure = cell.metadata.get("mystnb", {}).get("figure")
         if figure:
             count("figure", figure["name"], "Fig.", figure["name"])
