@@ -11,6 +11,7 @@ import argparse
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,7 @@ class Findings:
         foreign: addresses on other hosts that the page asked for.
         without_alt: images without alternative text.
         violations: axe's, as "rule: element", both themes.
-        weight: bytes of everything but images and films, compressed.
+        weight: bytes of everything but images and films, compressed; films inside the page are left out, too.
     """
 
     foreign: list[str] = field(default_factory=list)
@@ -140,7 +141,11 @@ def audit_page(browser: Browser, site: str, name: str) -> Findings:
                 route.abort()
 
         def weigh(response: Response) -> None:
-            if response.request.resource_type not in ("image", "media") and response.url.startswith(site):
+            kind = response.request.resource_type
+            if kind == "document":
+                text = (HTML / f"{name}.html").read_bytes()
+                found.weight += len(gzip.compress(re.sub(rb"data:(image|video)/[^\"']+", b"", text)))
+            elif kind not in ("image", "media") and response.url.startswith(site):
                 found.weight += int(response.headers.get("content-length", 0))
 
         page.route("**/*", refuse_other_hosts)

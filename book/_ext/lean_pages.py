@@ -1,6 +1,9 @@
 """Last touches to the written pages: what the theme and docutils put there and the book does not need.
 
 - The theme loads 1.6 MB of icon outlines as a script, for custom icons; the book uses only those of the icon font.
+- Jupyter Book adds Thebe's scripts twice even where Thebe is off; the second makes the browser report an error.
+- Scripts in the head hold up the first paint: they are deferred, all but the options that inline scripts write to.
+- The theme reports an error unless its colour mode has a default.
 - Docutils gives entries of the bibliography a role that ARIA has withdrawn, in a list whose items are no list items.
 """
 
@@ -11,14 +14,25 @@ from sphinx.application import Sphinx
 
 UNNEEDED = re.compile(
     r'\s*<script defer src="[^"]*scripts/fontawesome\.js[^"]*"></script>'
+    r"|\s*<script>const THEBE_JS_URL[^<]*</script>"
+    r'|\s*<script async="async" src="[^"]*sphinx-thebe\.js[^"]*"></script>'
+    r'|\s*<link rel="stylesheet"[^>]*sphinx-thebe\.css[^>]*>'
+    r'|\s*<script type="text/x-thebe-config">.*?</script>'
+    r"|\s*<script>kernelName = [^<]*</script>"
     r'| role="doc-biblioentry"'
-    r'| role="list"(?= class="citation-list")'
+    r'| role="list"(?= class="citation-list")',
+    re.DOTALL,
 )
+BLOCKING = re.compile(r'<script (?=(?:data-[\w-]+="[^"]*" )?src="(?![^"]*documentation_options\.js)[^"]*"></script>)')
 
 
 def trim(html: str) -> str:
-    """The page without what it does not need."""
-    return UNNEEDED.sub("", html)
+    """The page without what it does not need, and with its scripts deferred."""
+    html = UNNEEDED.sub("", html).replace(
+        'localStorage.getItem("mode") || ""', 'localStorage.getItem("mode") || "auto"'
+    )
+    searches = 'id="search-results"' in html  # that page's own script needs the others at once
+    return html if searches else BLOCKING.sub("<script defer ", html)
 
 
 def trim_site(app: Sphinx, error: Exception | None) -> None:
