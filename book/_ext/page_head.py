@@ -34,7 +34,7 @@ def add_tags(app: Sphinx, page: str, template: str, context: dict[str, Any], doc
     if base:
         tags["og:url"] = f"{base}/{page}.html"
         picture = next(iter(doctree.findall(nodes.image)), None) if doctree else None
-        name = app.builder.images.get(picture["uri"]) if picture else None  # type: ignore[attr-defined]
+        name = app.builder.images.get(picture["uri"]) if picture else None
         if name:
             tags["og:image"] = f"{base}/_images/{name}"
             tags["og:image:alt"] = str(picture.get("alt", title))  # type: ignore[union-attr]
