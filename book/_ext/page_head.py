@@ -34,10 +34,10 @@ def add_tags(app: Sphinx, page: str, template: str, context: dict[str, Any], doc
     if base:
         tags["og:url"] = f"{base}/{page}.html"
         picture = next(iter(doctree.findall(nodes.image)), None) if doctree else None
-        name = app.builder.images.get(picture["uri"]) if picture else None
-        if name:
-            tags["og:image"] = f"{base}/_images/{name}"
-            tags["og:image:alt"] = str(picture.get("alt", title))  # type: ignore[union-attr]
+        images: dict[str, str] = app.builder.images  # type: ignore[attr-defined, unused-ignore]
+        if picture is not None and picture["uri"] in images:
+            tags["og:image"] = f"{base}/_images/{images[picture['uri']]}"
+            tags["og:image:alt"] = str(picture.get("alt", title))
     lines = [f'<meta name="description" content="{escape(about)}" />']
     lines += [f'<meta property="{name}" content="{escape(value)}" />' for name, value in tags.items()]
     context["metatags"] = context.get("metatags", "") + "\n    ".join(["", *lines])
