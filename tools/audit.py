@@ -77,6 +77,8 @@ class QuietHandler(SimpleHTTPRequestHandler):
 class CompressingHandler(QuietHandler):
     """Serves text as web servers do, compressed: Lighthouse rates what comes over the line."""
 
+    protocol_version = "HTTP/1.1"  # connections are kept
+
     def do_GET(self) -> None:
         """Send a text file compressed, and any other as it is."""
         path = Path(self.translate_path(self.path))
