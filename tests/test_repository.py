@@ -57,7 +57,8 @@ def test_commands_that_the_pages_name_exist(page):
 
 def test_each_addition_is_five_steps_with_commands():
     sections = re.findall(r"## (Add an? \w+)\n(.*?)(?=\n## )", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
-    assert [title for title, _ in sections] == ["Add a chapter", "Add a game", "Add an exercise", "Add an experiment"]
+    titles = ["Add a chapter", "Add a game", "Add an exercise", "Add an assignment", "Add an experiment"]
+    assert [title for title, _ in sections] == titles
     for title, text in sections:
         assert re.findall(r"(?m)^(\d)\.", text) == list("12345"), title
         assert len(re.findall(r"`(?:make|pjap|cp|grep|git|\.venv/bin/\w+) [^`]*`", text)) >= 4, title
