@@ -116,7 +116,6 @@ def _update_case(generator: np.random.Generator, trial: int) -> dict[str, Any]:
             "samplingProbabilities": sampling_probabilities(priorities, exponent=settings["exponent"]).tolist(),
             "proximalProbabilities": proximal_probabilities(policy, data, **settings).tolist(),
             "pjapGradient": pjap_gradient(game, policy, data, **settings).tolist(),
-            "effectiveSampleSize": float(effective_sample_size(weights)),
             "pjapJacobian": pjap_jacobian(game, policy, data, **settings).tolist(),
             "leadingEigenvalue": leading_eigenvalue(game, policy, data, **settings),
         },
@@ -141,16 +140,18 @@ def _learning_case(generator: np.random.Generator, trial: int) -> dict[str, Any]
         history = learn(game, data, policy, update=update, steps=30, step_size=step_size, **settings)
     else:
         history = learn(game, data, policy, update=masked, steps=30, step_size=step_size)
-    distances = history.distances
+    distances, sizes = history.distances, np.full(30, 0.0 if update == "true" else len(data))
     if update == "pjap":
         probabilities = proximal_probabilities(history.policies[:-1], data, **settings)
         distances = np.sum(probabilities * joint_action_distance(data, history.policies[:-1, None]), axis=-1)
+        sizes = effective_sample_size(probabilities)
     return case | {
         "options": {"update": update, "players": players, "steps": 30, "stepSize": step_size},
         "expected": {
             "policies": history.policies.tolist(),
             "rewards": history.rewards.tolist(),
             "distances": distances.tolist(),
+            "sizes": sizes.tolist(),
         },
     }
 

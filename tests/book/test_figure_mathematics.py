@@ -25,16 +25,15 @@ async ([source, fixtures]) => {
       samplingProbabilities: [...M.samplingProbabilities(expected.proximalPriorities, settings)],
       proximalProbabilities: [...M.proximalProbabilities(policy, data, settings)],
       pjapGradient: M.pjapGradient(game, policy, data, settings),
-      effectiveSampleSize: M.effectiveSampleSize(weights),
       pjapJacobian: M.pjapJacobian(game, policy, data, settings),
       leadingEigenvalue: M.leadingEigenvalue(game, policy, data, settings),
     };
   });
   const learning = fixtures.learning.map(({ coefficients, data, policy, settings, options }) => {
     const all = { ...options, ...settings };
-    const { policies, rewards, distances } = M.learn({ coefficients }, data, policy, all);
+    const { policies, rewards, distances, sizes } = M.learn({ coefficients }, data, policy, all);
     const end = options.players === "both" ? M.destination({ coefficients }, data, policy, all) : policies.at(-1);
-    return { policies, rewards, distances, end };
+    return { policies, rewards, distances, sizes, end };
   });
   const escapes = fixtures.escapes.map(({ coefficients, side }) => {
     return M.criticalSteepness({ coefficients }, [0, 0], M.evenGrid(side));
@@ -64,7 +63,7 @@ def test_one_update(computed, name):
         assert_close(answers[name], case["expected"][name])
 
 
-@pytest.mark.parametrize("name", ["policies", "rewards", "distances"])
+@pytest.mark.parametrize("name", ["policies", "rewards", "distances", "sizes"])
 def test_learning(computed, name):
     for case, answers in zip(FIXTURES["learning"], computed["learning"], strict=True):
         assert_close(answers[name], case["expected"][name])

@@ -2,7 +2,7 @@
 
 import { namesOf, SOURCES } from "./datasets.js";
 import { GAMES, gamePython, pythonList } from "./games.js";
-import { bestJointActions, effectiveSampleSize, learn, reward } from "./mathematics.js";
+import { bestJointActions, learn, proximalProbabilities, reward } from "./mathematics.js";
 import {
   createBoard,
   createChoice,
@@ -43,11 +43,7 @@ const STEPS_A_SECOND = 20;
 export function simulate(game, data, { start, steepness, players }) {
   // One step more than is shown: what it would learn from belongs to the last joint policy that is shown.
   const run = (update) => learn(game, data, start, { update, steepness, players, steps: STEPS + 1 });
-  const [brud, pjap] = [run("brud"), run("pjap")];
-  return {
-    brud: { ...brud, sizes: brud.probabilities.map(() => data.length) },
-    pjap: { ...pjap, sizes: pjap.probabilities.map(effectiveSampleSize) },
-  };
+  return { brud: run("brud"), pjap: run("pjap") };
 }
 
 /** How a team's learning ended, where the best reward is known. */
@@ -132,7 +128,7 @@ export default function learner(root) {
     const waiting = root.hasAttribute("data-waiting");
     controls.set(state);
     transport.set(step, playing !== null);
-    for (const [name, panel] of Object.entries(boards)) panel.set(runs?.[name], step, state.start, waiting);
+    for (const [name, panel] of Object.entries(boards)) panel.set(runs?.[name], state, waiting);
     readout.set(runs, step, data.length);
     for (const [name, run] of Object.entries(runs ?? {})) {
       const now = [...run.policies[step], run.rewards[step], run.distances[step], run.sizes[step]];
@@ -353,13 +349,14 @@ function createPanel(parent, name, onMove) {
 
   let inside = [];
   const place = (points) => {
-    inside = points.map(([x, y]) => Math.abs(x) <= 1 && Math.abs(y) <= 1);
-    dots.place(points.filter((_, m) => inside[m]));
+    inside = points.filter(([x, y]) => Math.abs(x) <= 1 && Math.abs(y) <= 1);
+    dots.place(inside);
   };
-  const set = (run, step, start, waiting) => {
+  const weightsAt = (policy, steepness) => proximalProbabilities(policy, inside, { steepness });
+  const set = (run, { step, start, steepness }, waiting) => {
     handle.set(start);
     for (const trail of [whole, past]) trail.element.toggleAttribute("hidden", !run);
-    dots.weigh(run && name === "pjap" && !waiting ? run.probabilities[step].filter((_, m) => inside[m]) : null);
+    dots.weigh(run && name === "pjap" && !waiting && inside.length ? weightsAt(run.policies[step], steepness) : null);
     whole.set(run?.policies.slice(0, STEPS + 1) ?? []);
     past.set(run?.policies.slice(0, step + 1) ?? []);
   };

@@ -16,15 +16,15 @@ function sum(values) {
   for (let i = 0; i < values.length; i += 1) total += values[i];
   return total;
 }
-function dot(weights, values) {
-  let total = 0;
-  for (let i = 0; i < values.length; i += 1) total += weights[i] * values[i];
-  return total;
-}
 function greatest(values) {
   let most = values[0];
   for (let i = 1; i < values.length; i += 1) most = Math.max(most, values[i]);
   return most;
+}
+function dot(weights, values) {
+  let total = 0;
+  for (let i = 0; i < values.length; i += 1) total += weights[i] * values[i];
+  return total;
 }
 const square = (value) => value * value;
 const clip = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -81,14 +81,15 @@ export function moments(game, player, data, probabilities) {
   return result;
 }
 
-/** What each player climbs, differentiated: a polynomial in its own action, the other's averaged over the data. */
-function averagedSlopes(game, data, probabilities) {
-  return [0, 1].map((player) => differentiate(ownPolynomial(game, player, moments(game, 1 - player, data, probabilities))));
+/** What each player climbs, differentiated: a polynomial in its own action, given the moments of X's and of Y's. */
+function averagedSlopes(game, momentsOf) {
+  return [0, 1].map((player) => differentiate(ownPolynomial(game, player, momentsOf[1 - player])));
 }
 
 /** Each player's gradient with the other replayed from the data: sum_m P(a_m) d_i R(mu_i, a_m,-i). */
 export function replayedGradient(game, policy, data, probabilities) {
-  return averagedSlopes(game, data, probabilities).map((slope, player) => evaluate(slope, policy[player]));
+  const momentsOf = [0, 1].map((player) => moments(game, player, data, probabilities));
+  return evaluateBoth(averagedSlopes(game, momentsOf), policy);
 }
 
 /** Best Response Under Data: all rows alike. */
@@ -130,7 +131,7 @@ export function samplingProbabilities(priorities, { exponent = DEFAULTS.exponent
   const weights = new Float64Array(priorities.length);
   for (let m = 0; m < priorities.length; m += 1) {
     const share = priorities[m] / largest;
-    weights[m] = exponent === 1 ? share : share ** exponent; // the usual case, and a power is slow
+    weights[m] = share ** exponent;
   }
   const total = sum(weights);
   for (let m = 0; m < weights.length; m += 1) weights[m] /= total;
@@ -147,62 +148,99 @@ export function pjapGradient(game, policy, data, settings = {}) {
   return replayedGradient(game, policy, data, proximalProbabilities(policy, data, settings));
 }
 
-/** Kish's effective sample size: (sum w)^2 / sum w^2. */
-export function effectiveSampleSize(weights) {
-  const largest = greatest(weights);
-  let [total, squares] = [0, 0];
-  for (let i = 0; i < weights.length; i += 1) {
-    total += weights[i] / largest;
-    squares += square(weights[i] / largest);
-  }
-  return square(total) / squares;
-}
-
-/** One of the three updates by its name: from a joint policy to its gradient, and to distances and probabilities of the
- * data (none for "true").
+/** One of the three updates by its name, for many policies: from a joint policy to its gradient, and to the mean distance
+ * and Kish's effective sample size, (sum w)^2 / sum w^2, of what it learns from (0 for "true", which learns from no data).
+ *
+ * What pjapGradient and proximalProbabilities give, but learning does it hundreds of times in a frame: whatever no policy
+ * changes is computed once.
  */
 export function updateOf(game, data, update, settings) {
-  if (update === "true") return (policy) => ({ gradient: trueGradient(game, policy), distances: [], probabilities: [] });
+  if (update === "true") return (policy) => ({ gradient: trueGradient(game, policy), distance: 0, size: 0 });
+  const columns = [0, 1].map((player) => Float64Array.from(data, (action) => action[player]));
+  const tables = [0, 1].map((player) => columnsOfPowers(game, player, columns[player]));
+  const weights = new Float64Array(data.length).fill(1);
   if (update === "brud") {
-    // The probabilities never change, and so the slopes do not: the players are decoupled.
-    const probabilities = uniformProbabilities(data);
-    const slopes = averagedSlopes(game, data, probabilities);
+    const slopes = averagedSlopes(game, momentsUnder(weights, data.length, tables)); // the players are decoupled
     return (policy) => ({
-      gradient: slopes.map((slope, player) => evaluate(slope, policy[player])),
-      distances: jointActionDistance(data, policy),
-      probabilities,
+      gradient: evaluateBoth(slopes, policy),
+      get distance() {
+        return meanDistance(columns, policy); // asked for by learn() only
+      },
+      size: data.length,
     });
   }
+  const all = { ...DEFAULTS, ...settings };
   return (policy) => {
-    const distances = jointActionDistance(data, policy);
-    const probabilities = samplingProbabilities(proximalPriorities(distances, settings), settings);
-    return { gradient: replayedGradient(game, policy, data, probabilities), distances, probabilities };
+    const { total, squares, apart } = weigh(weights, columns, policy, all);
+    const gradient = evaluateBoth(averagedSlopes(game, momentsUnder(weights, total, tables)), policy);
+    return { gradient, distance: apart / total, size: square(total) / squares };
   };
+}
+
+/** Into `weights` each row's weight at this policy, not normalised; gives sums of the weights, of their squares, and of
+ * weights times distances.
+ */
+function weigh(weights, [xs, ys], [x, y], { steepness, exponent, floor }) {
+  const lowest = floor ** exponent;
+  let [total, squares, apart] = [0, 0, 0];
+  for (let m = 0; m < weights.length; m += 1) {
+    const distance = (Math.abs(xs[m] - x) + Math.abs(ys[m] - y)) / 2;
+    const weight = Math.max(Math.exp(-exponent * square(steepness * distance)), lowest); // priorityAt to the exponent
+    weights[m] = weight;
+    total += weight;
+    squares += weight * weight;
+    apart += weight * distance;
+  }
+  return { total, squares, apart };
+}
+
+function meanDistance([xs, ys], [x, y]) {
+  let total = 0;
+  for (let m = 0; m < xs.length; m += 1) total += Math.abs(xs[m] - x) + Math.abs(ys[m] - y);
+  return total / (2 * xs.length);
+}
+
+/** One player's actions to each power that the game has. */
+function columnsOfPowers(game, player, actions) {
+  const columns = [new Float64Array(actions.length).fill(1)];
+  while (columns.length < powers(game, player, 0).length) {
+    columns.push(columns[columns.length - 1].map((power, m) => power * actions[m]));
+  }
+  return columns;
+}
+
+/** The moments of X's and of Y's actions under weights of that total. */
+function momentsUnder(weights, total, tables) {
+  return tables.map((columns) => columns.map((column) => dot(weights, column) / total));
+}
+
+function evaluateBoth(slopes, policy) {
+  return slopes.map((slope, player) => evaluate(slope, policy[player]));
 }
 
 /** Gradient ascent on the square: mu <- clip(mu + stepSize * update, -1, 1), with exact expectations over the data.
  *
  * update is "true", "brud" or "pjap"; players is "both", "x" or "y": who moves.
- * Returns policies and rewards at steps 0 to T; for each step the distance of what it learnt from, and the data's
- * probabilities.
+ * Returns policies and rewards at steps 0 to T; for each step the mean distance and the effective sample size of what it
+ * learnt from.
  */
 export function learn(game, data, start, options) {
   const { update, steps = 100, stepSize = 0.02, players = "both", ...settings } = options;
   const move = updateOf(game, data, update, settings);
   const [moveX, moveY] = [players !== "y", players !== "x"];
   let policy = start;
-  const [policies, distances, kept] = [[policy], [], []];
+  const [policies, distances, sizes] = [[policy], [], []];
   for (let step = 0; step < steps; step += 1) {
-    const { gradient, distances: apart, probabilities } = move(policy);
-    distances.push(dot(probabilities, apart));
-    kept.push(probabilities);
+    const { gradient, distance, size } = move(policy);
+    distances.push(distance);
+    sizes.push(size);
     policy = [
       moveX ? clip(policy[0] + stepSize * gradient[0], -1, 1) : policy[0],
       moveY ? clip(policy[1] + stepSize * gradient[1], -1, 1) : policy[1],
     ];
     policies.push(policy);
   }
-  return { policies, rewards: policies.map((at) => reward(game, at)), distances, probabilities: kept };
+  return { policies, rewards: policies.map((at) => reward(game, at)), distances, sizes };
 }
 
 /** Where learn() ends, without its history, for portraits: they need many ends and no paths.
