@@ -133,18 +133,31 @@ def assert_shows(figure, state, sources):
             )
 
 
+def answered(page):
+    """Figure 2 of a page, its question answered."""
+    figure = figure_on(page, "learner")
+    figure.locator("[data-choice=wrong]").click()
+    next_frame(page)
+    return figure
+
+
+def still(visit, where=CHAPTER_7):
+    """Figure 2 as it stands after the answer, where it does not play."""
+    return answered(visit(where, reduced_motion="reduce"))
+
+
 def start_of(figure):
     return handle_of(figure, "Start of both teams, uniform (BRUD)")
 
 
 def test_chapter_7_starts_with_its_widest_data(visit, sources):
-    figure = figure_on(visit(CHAPTER_7), "learner")
+    figure = still(visit)
     assert_shows(figure, STATES[0], sources)
 
 
 @pytest.mark.parametrize("label", ["uniform (BRUD)", "PJAP"])
 def test_a_dragged_start_teaches_both_teams_anew(visit, sources, label):
-    figure = figure_on(visit(CHAPTER_7), "learner")
+    figure = still(visit)
     handle = handle_of(figure, f"Start of both teams, {label}")
     if label == "uniform (BRUD)":
         drag(figure, handle, (0.4, -0.7))
@@ -160,7 +173,7 @@ def test_a_dragged_start_teaches_both_teams_anew(visit, sources, label):
 
 
 def test_moved_by_keyboard_it_shows_what_the_package_computes(visit, sources):
-    figure = figure_on(visit(CHAPTER_7), "learner")
+    figure = still(visit)
     handle = start_of(figure)
     for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowDown"):
         handle.press(key)
@@ -170,7 +183,7 @@ def test_moved_by_keyboard_it_shows_what_the_package_computes(visit, sources):
 
 
 def test_each_control_changes_what_is_shown(visit, sources):
-    figure = figure_on(visit(CHAPTER_7, reduced_motion="reduce"), "learner")
+    figure = still(visit)
     state = dict(STATES[0])
 
     def shows(**change):
@@ -198,7 +211,7 @@ def test_each_control_changes_what_is_shown(visit, sources):
 
 
 def test_time_can_be_scrubbed_stepped_played_and_paused(visit, sources):
-    figure = figure_on(visit(CHAPTER_7), "learner")
+    figure = answered(visit(CHAPTER_7))
     page, state = figure.page, dict(STATES[0])
     scrubber = figure.get_by_role("slider", name="Step", exact=True)
     scrubber.press("Home")
@@ -224,7 +237,7 @@ def test_time_can_be_scrubbed_stepped_played_and_paused(visit, sources):
 
 
 def test_with_reduced_motion_it_goes_on_in_steps(visit, sources):
-    figure = figure_on(visit(address(CHAPTER_7, "learner", STATES[1]), reduced_motion="reduce"), "learner")
+    figure = still(visit, address(CHAPTER_7, "learner", STATES[1]))
     figure.get_by_role("button", name="Ten steps on").click()
     next_frame(figure.page)
     assert_shows(figure, STATES[1] | {"step": "47"}, sources)
@@ -235,7 +248,7 @@ def test_with_reduced_motion_it_goes_on_in_steps(visit, sources):
 
 def test_the_more_a_point_is_sampled_the_more_solid_it_is(visit, sources):
     state = STATES[2]
-    figure = figure_on(visit(address(CHAPTER_7, "learner", state)), "learner")
+    figure = still(visit, address(CHAPTER_7, "learner", state))
     drawn = figure.evaluate(
         """figure => [...figure.querySelectorAll('.pjap-board')].map(board =>
         [...board.querySelectorAll('.pjap-dots')].flatMap(path =>
@@ -260,7 +273,7 @@ def test_the_more_a_point_is_sampled_the_more_solid_it_is(visit, sources):
 
 
 def test_data_are_drawn_and_erased_by_mouse(visit, sources):
-    figure = figure_on(visit(CHAPTER_7), "learner")
+    figure = still(visit)
     page = figure.page
     figure.get_by_label("Draw data").check()
     assert figure.get_by_role("combobox", name="Data").input_value() == "drawn"
@@ -295,7 +308,7 @@ def test_data_are_drawn_and_erased_by_mouse(visit, sources):
 
 
 def test_data_are_drawn_and_erased_by_keyboard(visit):
-    figure = figure_on(visit(CHAPTER_7), "learner")
+    figure = still(visit)
     figure.get_by_label("Draw data").check()
     pen = handle_of(figure, "Pen")
     pen.press("Enter")
@@ -315,8 +328,7 @@ def test_data_are_drawn_and_erased_by_keyboard(visit):
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state["data"])
 def test_it_restores_a_state_and_its_python_gives_the_same_numbers(visit, sources, state):
-    page = visit(address(CHAPTER_7, "learner", state))
-    figure = figure_on(page, "learner")
+    figure = still(visit, address(CHAPTER_7, "learner", state))
     assert_shows(figure, state, sources)
     code = copied(figure, "Copy as Python")
     assert figure.locator("details code").text_content() == code
@@ -329,13 +341,13 @@ def test_it_restores_a_state_and_its_python_gives_the_same_numbers(visit, source
             wanted = printed[f"{words} {line}"]
             assert numbers(figure, name)[entries] == pytest.approx(wanted, rel=1e-9, abs=1e-12)
     link = copied(figure, "Copy link")
-    again = figure_on(visit(link.split("/", 3)[3]), "learner")
+    again = still(visit, link.split("/", 3)[3])
     assert_shows(again, state, sources)
 
 
 def test_it_survives_states_that_it_cannot_read(visit, sources):
-    page = visit(f"{CHAPTER_7}#pjap&learner.start=2,0")
-    figure = figure_on(page, "learner")
+    figure = still(visit, f"{CHAPTER_7}#pjap&learner.start=2,0")
+    page = figure.page
     assert_shows(figure, STATES[0], sources)
     for broken in (
         "start=a",
@@ -521,8 +533,7 @@ def test_it_speaks_in_one_place(visit, page_name, name):
     assert figure.locator("[role=status], [role=alert], [aria-live]").count() == 1
     region = figure.locator("[role=status]")
     figure.get_by_role("slider", name=re.compile("^Start")).first.press("ArrowDown")
-    figure.page.wait_for_timeout(900)
-    assert "reward" in region.text_content()
+    region.filter(has_text="reward").wait_for(state="attached")  # once things are quiet
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
