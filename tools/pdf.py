@@ -17,7 +17,7 @@ import os
 import posixpath
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 import jinja2
 import yaml
 from bs4 import BeautifulSoup, Tag
+from markupsafe import Markup
+from pikepdf import ObjectStreamMode, OutlineItem, Pdf, String
 from playwright.sync_api import Browser, Page, sync_playwright
-from pypdf import PdfReader, PdfWriter
-from pypdf.generic import Destination
 
 from tools import addresses
 from tools.audit import HTML, ROOT, find_browser, serve
@@ -36,8 +36,8 @@ from tools.audit import HTML, ROOT, find_browser, serve
 NAME = "pjap-textbook.pdf"
 TARGET = ROOT / "_build" / "pdf" / NAME
 TEMPLATE = ROOT / "book" / "pdf" / "template.html"
-TEXT_WIDTH = 604
-"""CSS pixels between the margins that print.css sets, 160 mm, rounded down."""
+TEXT_WIDTH = 605
+"""CSS pixels between the margins that print.css sets."""
 LARGEST = 25_000_000
 """Bytes of the PDF."""
 A4 = (595, 842)
@@ -46,7 +46,7 @@ A4 = (595, 842)
 # What reaches beyond the paper, or is cut off inside an element that a screen would let scroll.
 TOO_WIDE = """() => {
   const found = [], edge = document.documentElement.clientWidth + 1;
-  for (const each of document.querySelectorAll("article *, .contents *, .cover *")) {
+  for (const each of document.querySelectorAll("article *, .overview *, .cover *")) {
     const inner = each.matches("mjx-container *:not(mjx-math), svg *");
     if (inner || (each.matches("pre span") && !each.textContent.trim())) continue;  // blanks hang over the line's end
     const box = each.getBoundingClientRect();
@@ -144,7 +144,7 @@ def read(page: str, part: str, pages: Iterable[str], where: addresses.Addresses)
     for film in article.find_all("video"):
         film.replace_with(_fragment(_still(film, where.page(page))))
     for figure in article.select(".pjap-figure"):
-        note = f'An interactive figure stands here on the screen: {_link(where.page(page))}'
+        note = f"An interactive figure stands here on the screen: {_link(where.page(page))}"
         figure.replace_with(_fragment(f'<p class="elsewhere">{note}</p>'))
     article["id"] = place(page)
 
@@ -169,7 +169,9 @@ def _fragment(html: str) -> BeautifulSoup:
 
 def _still(film: Tag, address: str) -> str:
     picture = f'<img class="pjap-video" src="{film["poster"]}" alt="{film["aria-label"]}">'
-    return f"<figure>{picture}<figcaption>The first picture of a film. It plays at {_link(address)}</figcaption></figure>"
+    return (
+        f"<figure>{picture}<figcaption>The first picture of a film. It plays at {_link(address)}</figcaption></figure>"
+    )
 
 
 def join(pages: dict[str, str]) -> tuple[str, list[Chapter]]:
@@ -183,7 +185,7 @@ def join(pages: dict[str, str]) -> tuple[str, list[Chapter]]:
     wanted = [*head.find_all("link", rel="stylesheet"), *head.find_all("script", string=re.compile("MathJax"))]
     wanted += head.find_all("script", src=re.compile("mathjax"))
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["css_string"] = lambda text: jinja2.filters.Markup(json.dumps(text, ensure_ascii=False))
+    environment.filters["css_string"] = lambda text: Markup(json.dumps(text, ensure_ascii=False))
     environment.filters["groupby_in_order"] = lambda items, name: [
         (key, list(group)) for key, group in groupby(items, key=attrgetter(name))
     ]
@@ -234,30 +236,66 @@ def print_document(browser: Browser, site: str, document: str, chapters: list[Ch
     page.wait_for_function("MathJax.startup.promise.then(() => document.fonts.ready).then(() => true)")
     if faults := page.evaluate(UNREADY) + [f"wider than the paper: {each}" for each in page.evaluate(TOO_WIDE)]:
         raise ValueError("\n".join(faults))
-    numbers = page_numbers(PdfReader(io.BytesIO(_pdf(page))))
+    numbers = page_numbers(_print(page))
     page.evaluate(
         """numbers => document.querySelectorAll("[data-place]").forEach(
             each => { each.textContent = numbers[each.dataset.place] ?? "?"; })""",
         numbers,
     )
-    printed = PdfReader(io.BytesIO(_pdf(page)))
+    headings = page.evaluate("[...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].map(each => each.textContent)")
+    printed = _print(page)
     context.close()
+    finish(printed, headings)
     if faults := check(printed, chapters, numbers):
         raise ValueError("\n".join(faults))
-    return with_author(printed)
+    content = io.BytesIO()
+    printed.save(content, object_stream_mode=ObjectStreamMode.generate)  # a third smaller
+    return content.getvalue()
 
 
-def _pdf(page: Page) -> bytes:
-    return page.pdf(prefer_css_page_size=True, print_background=True, tagged=True, outline=True)
+def _print(page: Page) -> Pdf:
+    content = page.pdf(prefer_css_page_size=True, print_background=True, tagged=True, outline=True)
+    return Pdf.open(io.BytesIO(content))
 
 
-def page_numbers(printed: PdfReader) -> dict[str, int]:
+def page_numbers(printed: Pdf) -> dict[str, int]:
     """The page of every place that a link leads to, counted from 1."""
-    pages = {name: printed.get_destination_page_number(there) for name, there in printed.named_destinations.items()}
-    return {name: page + 1 for name, page in pages.items() if page is not None}
+    number = {page.objgen: place for place, page in enumerate(printed.pages, start=1)}
+    return {name.removeprefix("/"): number[there[0].objgen] for name, there in printed.Root.get("/Dests", {}).items()}
 
 
-def check(printed: PdfReader, chapters: list[Chapter], numbers: dict[str, int]) -> list[str]:
+def finish(printed: Pdf, headings: list[str]) -> None:
+    """Add what Chromium does not say: the authors, and the outline's titles as they are written.
+
+    In the outline it doubles a title that stands at the head of a page, and drops the blank where one is broken.
+
+    Args:
+        printed: the book, changed in place.
+        headings: the text of all headings in order.
+
+    Raises:
+        ValueError: If the outline has more or fewer entries than the book has headings.
+    """
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    printed.docinfo["/Author"] = String(", ".join(author["name"] for author in citation["authors"]))
+    printed.docinfo["/Keywords"] = String(", ".join(citation["keywords"]))
+    with printed.open_outline() as outline:
+        entries = list(_walk(outline.root))
+        if len(entries) != len(headings):
+            raise ValueError(
+                f"the outline has {len(entries)} entries, expected one for each of {len(headings)} headings"
+            )
+        for entry, heading in zip(entries, headings, strict=True):
+            entry.title = " ".join(heading.split())
+
+
+def _walk(entries: Iterable[OutlineItem]) -> Iterator[OutlineItem]:
+    for entry in entries:
+        yield entry
+        yield from _walk(entry.children)
+
+
+def check(printed: Pdf, chapters: list[Chapter], numbers: dict[str, int]) -> list[str]:
     """What is wrong with a printed book.
 
     Args:
@@ -266,46 +304,36 @@ def check(printed: PdfReader, chapters: list[Chapter], numbers: dict[str, int]) 
         numbers: the page numbers in its table of contents.
     """
     faults = []
-    outline = [" ".join(str(each.title).split()) for each in printed.outline if isinstance(each, Destination)]
+    with printed.open_outline() as outline:
+        titles = [entry.title for entry in outline.root]
     wanted = ["Contents", *(chapter.title for chapter in chapters)]
-    if outline != wanted:
-        faults.append(f"the outline's chapters are {outline}, expected {wanted}")
-    if (found := page_numbers(printed)) != numbers:
-        moved = sorted(name for name in numbers if found.get(name) != numbers[name])
+    if titles != wanted:
+        faults.append(f"the outline's chapters are {titles}, expected {wanted}")
+    found = page_numbers(printed)
+    if moved := sorted(name for name in numbers if found.get(name) != numbers[name]):
         faults.append(f"the table of contents is wrong for {moved}")
-    places = [each for chapter in chapters for each in (chapter.place, *(section.place for section in chapter.sections))]
+    places = [
+        each for chapter in chapters for each in (chapter.place, *(section.place for section in chapter.sections))
+    ]
     faults += [f"nothing leads to {each}" for each in places if each not in found]
     for number, sheet in enumerate(printed.pages, start=1):
-        size = round(sheet.mediabox.width), round(sheet.mediabox.height)
+        size = tuple(round(float(length)) for length in sheet.mediabox[2:])
         if size != A4:
             faults.append(f"page {number} is {size} points, expected {A4}")
         for note in sheet.get("/Annots", []):
-            target = note.get_object().get("/Dest")
-            if isinstance(target, str) and target.removeprefix("/") not in found:
+            target = str(note.get("/Dest", "")).removeprefix("/")
+            if target and target not in found:
                 faults.append(f"a link on page {number} leads to {target}, which is nowhere")
-        fonts = sheet["/Resources"].get_object().get("/Font", {})
+        fonts = sheet.Resources.get("/Font", {})
         faults += [f"page {number}: font {name} is not embedded" for name in fonts if not _embedded(fonts[name])]
     return faults
 
 
 def _embedded(font: Any) -> bool:
-    font = font.get_object()
-    if font["/Subtype"] == "/Type3":  # its shapes are drawn in the file
+    if font.Subtype == "/Type3":  # its shapes are drawn in the file
         return True
-    if "/DescendantFonts" in font:
-        font = font["/DescendantFonts"][0].get_object()
-    return any(name.startswith("/FontFile") for name in font.get("/FontDescriptor", {}))
-
-
-def with_author(printed: PdfReader) -> bytes:
-    """The PDF with what Chromium cannot say of it."""
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    writer = PdfWriter(clone_from=printed)
-    authors = ", ".join(author["name"] for author in citation["authors"])
-    writer.add_metadata({"/Author": authors, "/Keywords": ", ".join(citation["keywords"])})
-    content = io.BytesIO()
-    writer.write(content)
-    return content.getvalue()
+    described = font.DescendantFonts[0] if "/DescendantFonts" in font else font
+    return any(name.startswith("/FontFile") for name in described.get("/FontDescriptor", {}))
 
 
 def write(content: bytes, target: Path) -> None:
@@ -319,7 +347,9 @@ def write(content: bytes, target: Path) -> None:
 def offer(landing: str, pages: int, size: int) -> str:
     """The landing page with a link to the PDF, which lies at the site's root; an older link is replaced."""
     landing = re.sub(r'<p class="book-pdf">.*?</p>', "", landing)
-    link = f'<p class="book-pdf"><a href="../{NAME}">The whole book as a PDF</a> ({pages} pages, {size / 1e6:.0f} MB)</p>'
+    link = (
+        f'<p class="book-pdf"><a href="../{NAME}">The whole book as a PDF</a> ({pages} pages, {size / 1e6:.0f} MB)</p>'
+    )
     before, end, after = landing.partition("</h1>")
     return before + end + link + after
 
@@ -334,7 +364,7 @@ def main() -> None:
         browser.close()
     if len(content) > LARGEST:
         raise ValueError(f"the PDF has {len(content):,} bytes, expected at most {LARGEST:,}")
-    pages = len(PdfReader(io.BytesIO(content)).pages)
+    pages = len(Pdf.open(io.BytesIO(content)).pages)
     write(content, TARGET)
     write(content, HTML / NAME)
     landing = HTML / "book" / "index.html"
