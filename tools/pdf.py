@@ -38,6 +38,8 @@ TARGET = ROOT / "_build" / "pdf" / NAME
 TEMPLATE = ROOT / "book" / "pdf" / "template.html"
 TEXT_WIDTH = 605
 """CSS pixels between the margins that print.css sets."""
+LONGEST_LINE = 72
+"""Letters of code that surely fit between the margins, also in a box."""
 LARGEST = 25_000_000
 """Bytes of the PDF."""
 A4 = (595, 842)
@@ -51,7 +53,8 @@ TOO_WIDE = """() => {
     if (inner || (each.matches("pre span") && !each.textContent.trim())) continue;  // blanks hang over the line's end
     const box = each.getBoundingClientRect();
     if (!box.width || !box.height) continue;
-    const hidden = getComputedStyle(each).overflowX != "visible" && 0 < each.clientWidth && each.clientWidth + 1 < each.scrollWidth;
+    const clips = getComputedStyle(each).overflowX != "visible" && each.clientWidth > 0;
+    const hidden = clips && each.scrollWidth > each.clientWidth + 1;
     if (box.right > edge || box.left < -1 || hidden) {
       const chapter = each.closest("article")?.id ?? "front";
       found.push(`${chapter}: ${each.tagName.toLowerCase()} "${each.textContent.trim().slice(0, 40)}"`);
@@ -146,13 +149,23 @@ def read(page: str, part: str, pages: Iterable[str], where: addresses.Addresses)
     for figure in article.select(".pjap-figure"):
         note = f"An interactive figure stands here on the screen: {_link(where.page(page))}"
         figure.replace_with(_fragment(f'<p class="elsewhere">{note}</p>'))
+    for code in article.find_all("pre"):
+        lines = map(_hang, code.decode_contents().splitlines(keepends=True), code.get_text().splitlines())
+        code.replace_with(_fragment(f"<pre>{''.join(lines)}</pre>"))  # blanks are kept in nothing else
     article["id"] = place(page)
 
     title, *headings = (heading for heading in article.find_all(["h1", "h2"]))
     if page == "book/index":
         title.string = "About this book"  # the book's title has a page of its own
-    sections = [Section(str(heading.find_parent("section")["id"]), _text(heading)) for heading in headings]
+    sections = [Section(str(around["id"]), _text(h)) for h in headings if (around := heading.find_parent("section"))]
     return Chapter(place(page), _text(title), part, sections, str(article))
+
+
+def _hang(html: str, text: str) -> str:
+    """A line of code that is too long for the paper, so that what wraps stands farther in than its beginning."""
+    if len(text) < LONGEST_LINE or html.count("<span") != html.count("</span"):
+        return html
+    return f'<span class="long" style="--in: {len(text) - len(text.lstrip()) + 6}ch">{html}</span>'
 
 
 def _text(element: Tag) -> str:
@@ -261,7 +274,8 @@ def _print(page: Page) -> Pdf:
 def page_numbers(printed: Pdf) -> dict[str, int]:
     """The page of every place that a link leads to, counted from 1."""
     number = {page.objgen: place for place, page in enumerate(printed.pages, start=1)}
-    return {name.removeprefix("/"): number[there[0].objgen] for name, there in printed.Root.get("/Dests", {}).items()}
+    places: dict[str, Any] = dict(printed.Root.Dests.items())
+    return {name.removeprefix("/"): number[there[0].objgen] for name, there in places.items()}
 
 
 def finish(printed: Pdf, headings: list[str]) -> None:
@@ -324,7 +338,7 @@ def check(printed: Pdf, chapters: list[Chapter], numbers: dict[str, int]) -> lis
             target = str(note.get("/Dest", "")).removeprefix("/")
             if target and target not in found:
                 faults.append(f"a link on page {number} leads to {target}, which is nowhere")
-        fonts = sheet.Resources.get("/Font", {})
+        fonts: dict[str, Any] = dict(sheet.Resources.get("/Font", {}))
         faults += [f"page {number}: font {name} is not embedded" for name in fonts if not _embedded(fonts[name])]
     return faults
 
@@ -350,8 +364,7 @@ def offer(landing: str, pages: int, size: int) -> str:
     link = (
         f'<p class="book-pdf"><a href="../{NAME}">The whole book as a PDF</a> ({pages} pages, {size / 1e6:.0f} MB)</p>'
     )
-    before, end, after = landing.partition("</h1>")
-    return before + end + link + after
+    return re.sub(r'<nav class="launch".*?</nav>', lambda launch: launch[0] + link, landing, count=1)
 
 
 def main() -> None:
