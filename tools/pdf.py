@@ -18,6 +18,7 @@ import posixpath
 import re
 import time
 from collections.abc import Iterable, Iterator
+from html import escape
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -140,29 +141,40 @@ def read(page: str, part: str, pages: Iterable[str], where: addresses.Addresses)
         needless.decompose()
     for element in article.find_all(id=True):
         element["id"] = place(page, str(element["id"]))
+    article["id"] = place(page)
     for link in article.find_all("a", href=True):
         link["href"] = lead(str(link["href"]), page, pages, where.site)
-    for image in article.find_all("img", loading=True):
-        del image["loading"]
-    for film in article.find_all("video"):
-        film.replace_with(_fragment(_still(film, where.page(page))))
-    for figure in article.select(".pjap-figure"):
-        note = f"An interactive figure stands here on the screen: {_link(where.page(page))}"
-        figure.replace_with(_fragment(f'<p class="elsewhere">{note}</p>'))
-    for code in article.find_all("pre"):
-        lines = map(_hang, code.decode_contents().splitlines(keepends=True), code.get_text().splitlines())
-        code.replace_with(_fragment(f"<pre>{''.join(lines)}</pre>"))  # blanks are kept in nothing else
-    article["id"] = place(page)
-
-    title, *headings = (heading for heading in article.find_all(["h1", "h2"]))
+    _still(article, where.page(page))
+    _hang_code(article)
+    title, *headings = article.find_all(["h1", "h2"])
     if page == "book/index":
         title.string = "About this book"  # the book's title has a page of its own
-    sections = [Section(str(around["id"]), _text(h)) for h in headings if (around := heading.find_parent("section"))]
+    around = [(heading.find_parent("section"), _text(heading)) for heading in headings]
+    sections = [Section(str(section["id"]), text) for section, text in around if section]
     return Chapter(place(page), _text(title), part, sections, str(article))
 
 
+def _still(article: Tag, address: str) -> None:
+    """Films become their first picture, and interactive figures a line; both say where they move."""
+    link = f'<a href="{address}">{address}</a>'
+    for film in article.find_all("video"):
+        poster, alt = (escape(str(film[name])) for name in ("poster", "aria-label"))
+        caption = f"<figcaption>The first picture of a film. It plays at {link}</figcaption>"
+        film.replace_with(_fragment(f'<figure><img class="pjap-video" src="{poster}" alt="{alt}">{caption}</figure>'))
+    for figure in article.select(".pjap-figure"):
+        note = f"An interactive figure stands here on the screen: {link}"
+        figure.replace_with(_fragment(f'<p class="elsewhere">{note}</p>'))
+
+
+def _hang_code(article: Tag) -> None:
+    """Lines of code that are too long for the paper: what wraps stands farther in than the line's beginning."""
+    for code in article.find_all("pre"):
+        lines = zip(code.decode_contents().splitlines(keepends=True), code.get_text().splitlines(), strict=True)
+        inside = "".join(_hang(html, text) for html, text in lines)
+        code.replace_with(_fragment(f"<pre>{inside}</pre>"))  # a parser keeps blanks in nothing else
+
+
 def _hang(html: str, text: str) -> str:
-    """A line of code that is too long for the paper, so that what wraps stands farther in than its beginning."""
     if len(text) < LONGEST_LINE or html.count("<span") != html.count("</span"):
         return html
     return f'<span class="long" style="--in: {len(text) - len(text.lstrip()) + 6}ch">{html}</span>'
@@ -172,19 +184,8 @@ def _text(element: Tag) -> str:
     return " ".join(element.get_text().split())
 
 
-def _link(address: str) -> str:
-    return f'<a href="{address}">{address}</a>'
-
-
 def _fragment(html: str) -> BeautifulSoup:
     return BeautifulSoup(html, "html.parser")
-
-
-def _still(film: Tag, address: str) -> str:
-    picture = f'<img class="pjap-video" src="{film["poster"]}" alt="{film["aria-label"]}">'
-    return (
-        f"<figure>{picture}<figcaption>The first picture of a film. It plays at {_link(address)}</figcaption></figure>"
-    )
 
 
 def join(pages: dict[str, str]) -> tuple[str, list[Chapter]]:
@@ -214,9 +215,8 @@ def join(pages: dict[str, str]) -> tuple[str, list[Chapter]]:
 
 
 def _facts(citation: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the title page says of the edition; commit and date are those of the built pages."""
-    rows = [row.find_all("td") for row in parse("book/status").find_all("tr")]
-    built = {_text(cells[0]): _text(cells[1]) for cells in rows if len(cells) == 2}
+    """What the title page says of the edition."""
+    built = built_facts()
     code, text = citation["license"]
     return [
         ("Version", str(citation["version"])),
@@ -226,6 +226,12 @@ def _facts(citation: dict[str, Any]) -> list[tuple[str, str]]:
         ("Site", citation["url"]),
         ("Source", citation["repository-code"]),
     ]
+
+
+def built_facts() -> dict[str, str]:
+    """What the status page says that the pages were built from: commit, date and versions."""
+    rows = [row.find_all("td") for row in parse("book/status").find_all("tr")]
+    return {_text(cells[0]): _text(cells[1]) for cells in rows if len(cells) == 2}
 
 
 def print_document(browser: Browser, site: str, document: str, chapters: list[Chapter]) -> bytes:
