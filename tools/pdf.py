@@ -177,7 +177,8 @@ def _hang_code(article: Tag) -> None:
 def _hang(html: str, text: str) -> str:
     if len(text) < LONGEST_LINE or html.count("<span") != html.count("</span"):
         return html
-    return f'<span class="long" style="--in: {len(text) - len(text.lstrip()) + 6}ch">{html}</span>'
+    line, end = html.removesuffix("\n"), "\n" if html.endswith("\n") else ""
+    return f'<span class="long" style="--in: {len(text) - len(text.lstrip()) + 6}ch">{line}</span>{end}'
 
 
 def _text(element: Tag) -> str:
@@ -252,7 +253,7 @@ def print_document(browser: Browser, site: str, document: str, chapters: list[Ch
     page.route(address, lambda route: route.fulfill(body=document, content_type="text/html; charset=utf-8"))
     page.emulate_media(media="print")  # first: formulas are set in the size of the text around them
     page.goto(address, wait_until="load")
-    page.wait_for_function("MathJax.startup.promise.then(() => document.fonts.ready).then(() => true)")
+    page.evaluate("async () => { await window.MathJax?.startup.promise; await document.fonts.ready; }")
     if faults := page.evaluate(UNREADY) + [f"wider than the paper: {each}" for each in page.evaluate(TOO_WIDE)]:
         raise ValueError("\n".join(faults))
     numbers = page_numbers(_print(page))
