@@ -46,6 +46,9 @@ LARGEST = 25_000_000
 A4 = (595, 842)
 """Points, rounded."""
 
+LOWEST_HEADING = 100
+"""Points from the foot of a page: its margin, the heading, and a line under it."""
+
 # What reaches beyond the paper, or is cut off inside an element that a screen would let scroll.
 TOO_WIDE = """() => {
   const found = [], edge = document.documentElement.clientWidth + 1;
@@ -316,6 +319,11 @@ def _walk(entries: Iterable[OutlineItem]) -> Iterator[OutlineItem]:
         yield from _walk(entry.children)
 
 
+def _top(entry: OutlineItem) -> float:
+    there: Any = entry.destination
+    return float(there[3])
+
+
 def check(printed: Pdf, chapters: list[Chapter], numbers: dict[str, int]) -> list[str]:
     """What is wrong with a printed book.
 
@@ -327,9 +335,11 @@ def check(printed: Pdf, chapters: list[Chapter], numbers: dict[str, int]) -> lis
     faults = []
     with printed.open_outline() as outline:
         titles = [entry.title for entry in outline.root]
+        low = [entry.title for entry in _walk(outline.root) if _top(entry) < LOWEST_HEADING]
     wanted = ["Contents", *(chapter.title for chapter in chapters)]
     if titles != wanted:
         faults.append(f"the outline's chapters are {titles}, expected {wanted}")
+    faults += [f"{title!r} is alone at the foot of a page" for title in low]
     found = page_numbers(printed)
     if moved := sorted(name for name in numbers if found.get(name) != numbers[name]):
         faults.append(f"the table of contents is wrong for {moved}")

@@ -170,13 +170,15 @@ def test_a_short_book_has_outline_links_and_pages_of_one_size(short):
     assert printed.Root.Lang == "en"
 
 
-def test_a_book_that_lacks_something_is_refused(short):
+def test_a_book_that_lacks_something_is_refused(short, monkeypatch):
     printed, chapters = short
     numbers = pdf.page_numbers(printed)
     more = [*chapters, pdf.Chapter("ch-lost", "Lost", "", [], "")]
     assert any("nothing leads to ch-lost" in fault for fault in pdf.check(printed, more, numbers))
     assert any("the outline's chapters" in fault for fault in pdf.check(printed, chapters[:-1], numbers))
     assert any("ch-glossary" in fault for fault in pdf.check(printed, chapters, {**numbers, "ch-glossary": 1}))
+    monkeypatch.setattr(pdf, "LOWEST_HEADING", 842)
+    assert "'Glossary' is alone at the foot of a page" in pdf.check(printed, chapters, numbers)
     with pytest.raises(ValueError, match="one for each of 1 headings"):
         pdf.finish(printed, ["Lost"])
 
