@@ -8,6 +8,7 @@ READY  := $(VENV)/.ready
 HTML   := _build/html/index.html
 LITE   := _build/html/lite/index.html
 SLIDES := _build/html/slides/lecture.html
+PDF    := _build/pdf/pjap-textbook.pdf
 
 CHAPTERS  := $(wildcard book/*.md)
 PACKAGE   := $(shell find code -name '*.py')
@@ -17,7 +18,7 @@ BUTTONS   := tools/launch_buttons.py tools/addresses.py
 SITE      := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite slides test lint serve notebooks assignments audit links bench lock clean
+.PHONY: help book lite slides pdf test lint serve notebooks assignments audit links bench lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -62,6 +63,13 @@ slides: $(SLIDES) ## Make the slides of the single lecture, one file that works 
 
 book: $(HTML) $(LITE) $(SLIDES) ## Execute every chapter and build the book, warnings as errors
 	@echo "The book is built: open _build/html/index.html, or type 'make serve'."
+
+# Not a part of `make book`: it needs Chromium.
+$(PDF): $(HTML) book/pdf/template.html tools/pdf.py CITATION.cff
+	$(BIN)/python -m tools.pdf
+
+pdf: $(PDF) ## Print the whole book as a PDF, and link it from the landing page (needs Chromium)
+	@echo "The PDF is made: open $(PDF)."
 
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .
