@@ -101,15 +101,34 @@ def test_other_results_give_other_verdicts(folder, monkeypatch):
     assert [claim[-1] for claim in names["claims"] if claim[0] == "twin peaks"].count("not reproduced") == 1
 
 
-def test_the_papers_own_learner_takes_its_place_when_it_has_run(folder, monkeypatch):
-    for path in (folder / "results" / "experiment").glob("*-good-bc-*-50000-*.json"):
+def pretend_that_recurrent_has_run(folder, change):
+    """Cloning's results under the name of the paper's learner, in the place of its own."""
+    experiments = folder / "results" / "experiment"
+    for path in experiments.glob("*-recurrent-cql-*.json"):
+        path.unlink()
+    for path in experiments.glob("*-good-bc-*-50000-*.json"):
         content = json.loads(path.read_text())
         content["run"]["learner"] = "recurrent-cql"
+        change(content)
         path.with_name(path.name.replace("-bc-", "-recurrent-cql-")).write_text(json.dumps(content))
+
+
+def test_teams_that_have_not_learnt_to_run_decide_nothing(folder, monkeypatch):
+    def fall(content):
+        for point in content["curve"]:
+            point["return"] = -400.0 - content["run"]["seed"]
+
+    pretend_that_recurrent_has_run(folder, fall)
+    assert "its returns decide nothing" in run_page(folder, monkeypatch)["lines"][-1]
+
+
+def test_the_papers_own_learner_takes_its_place_when_it_has_run(folder, monkeypatch):
+    pretend_that_recurrent_has_run(folder, lambda content: None)
     names = run_page(folder, monkeypatch)
     assert robot_verdicts(names)["recurrent-cql", "distance"] == "holds"
     assert "not run" not in [claim[-1] for claim in names["claims"]]
     assert "50,000" in names["lines"][-1], "a tenth of the paper's updates is not the paper's experiment"
+    assert "decide nothing" not in names["lines"][-1]
 
 
 def test_a_stated_command_makes_exactly_the_runs_of_its_row(folder, monkeypatch):
