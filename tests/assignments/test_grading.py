@@ -212,6 +212,14 @@ def test_two_submissions_of_one_name_are_both_graded(tmp_path):
     assert list(grade.find_submissions(tmp_path)) == ["ann.ipynb", "ann.pdf"]
 
 
+def test_what_jupyter_and_other_systems_leave_beside_a_notebook_is_not_handed_in(tmp_path):
+    for place in ("work.ipynb", ".ipynb_checkpoints/work-checkpoint.ipynb", "__MACOSX/._work.ipynb"):
+        path = tmp_path / "ann" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"cells": [{"cell_type": "code", "metadata": {}, "source": place}]}))
+    assert grade.read_cells(tmp_path / "ann") == ["work.ipynb"]
+
+
 def test_a_name_is_no_formula_in_the_table():
     table = grade.to_csv([grade.Mark("=1+1", {})], grade.Assignment("a", {}, {"q9": 6.0}))
     (row,) = csv.DictReader(io.StringIO(table))

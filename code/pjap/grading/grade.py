@@ -223,7 +223,9 @@ def read_cells(path: Path) -> list[str]:
         ValueError: with the reason, if there is no notebook.
     """
     if path.is_dir():
-        inside = sorted(path.rglob("*.ipynb"))
+        found = [file.relative_to(path) for file in path.rglob("*.ipynb")]
+        # Jupyter's checkpoints, and what other systems leave beside a file, are hidden.
+        inside = sorted(path / file for file in found if not any(part.startswith(".") for part in file.parts))
         if len(inside) != 1:
             raise ValueError(f"the folder holds {len(inside)} notebooks, expected one.")
         (path,) = inside
