@@ -7,14 +7,18 @@ import ast
 import contextlib
 import json
 import re
+import subprocess
 import sys
 import zipfile
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 
 import jax
 import jupytext
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from tools import assignments, grading_trial
 
 from pjap.grading.grade import IGNORED, check, read_assignment
@@ -170,3 +174,61 @@ def test_the_student_notebook_runs_in_jupyter(made, name, tmp_path):
         said = "".join(str(output) for output in cell.outputs)
         assert "This is not answered yet." in said
         assert "hidden" not in said.lower()
+
+
+def comes_with(*wanted):
+    """The names of the distributions that pip installs for these requirements."""
+    missing, found = list(map(Requirement, wanted)), {}
+    while missing:
+        requirement = missing.pop()
+        name, extras = canonicalize_name(requirement.name), {"", *requirement.extras}
+        if extras <= found.get(name, set()):
+            continue
+        found[name] = found.get(name, set()) | extras
+        with contextlib.suppress(PackageNotFoundError):  # not in the environment of the tests
+            needed = [Requirement(line) for line in requires(name) or []]
+            missing += [each for each in needed if applies(each, found[name])]
+    return set(found)
+
+
+def applies(requirement, extras):
+    return not requirement.marker or any(requirement.marker.evaluate({"extra": extra}) for extra in extras)
+
+
+IMPORT_WITHOUT = """
+import importlib, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"{{name}} is not among what the student was told to install")
+
+sys.meta_path.insert(0, Refuse())
+for module in {modules!r}:
+    importlib.import_module(module)
+"""
+
+
+def imports_of(sources):
+    """The modules that pieces of Python import, wherever in them."""
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    named = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return sorted(named | {node.module for node in nodes if isinstance(node, ast.ImportFrom)})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_students_are_told_to_install_is_enough(made, name):
+    """The notebook names it; everything else is hidden from what it and its checks import."""
+    notebook = nbformat.read(made / name / "student" / f"{name}.ipynb", as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells)
+    (extras,) = re.findall(r'pip install (?:"?\.(\[\w+\])?"?) otter-grader jupyterlab`', text)
+    present = comes_with(f"pjap{extras}", "otter-grader", "jupyterlab")
+    owners = {module: set(map(canonicalize_name, names)) for module, names in packages_distributions().items()}
+    absent = {module for module, names in owners.items() if not names & present}
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    modules = imports_of([*sources, *notebook.metadata["otter"]["tests"].values()])
+    assert {"numpy", "otter", "pjap.grading.checks"} <= set(modules)
+    assert ("jax" in absent) == (extras == "")  # so that something is hidden
+    program = IMPORT_WITHOUT.format(absent=absent, modules=modules)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import time
@@ -52,9 +53,11 @@ def test_every_reason_is_given(trial):
         report = (work / "out" / "reports" / f"{name}.md").read_text()
         assert f"**{rows[name]['checked']} of 14**" in report
         assert len(report) < 10_000, "a report that nobody reads"
+        assert not {"worker.py", "atexit"} & set(re.findall(r"[\w.]+", report)), "what the grader's own process says"
         lost = 14 - float(rows[name]["checked"])
         assert (lost > 0) == ("Where points were lost" in report or "Not graded" in report)
     assert "30," in (work / "out" / "reports" / "xena.md").read_text(), "how much it printed"
+    assert "The beginning of" not in (work / "out" / "reports" / "anna.md").read_text(), "all of it is shown"
     assert len(list((work / "out" / "reports").iterdir())) == 30
 
 
@@ -210,6 +213,14 @@ def test_two_submissions_of_one_name_are_both_graded(tmp_path):
     (tmp_path / "ann.pdf").touch()
     (tmp_path / ".DS_Store").touch()
     assert list(grade.find_submissions(tmp_path)) == ["ann.ipynb", "ann.pdf"]
+
+
+def test_what_jupyter_and_other_systems_leave_beside_a_notebook_is_not_handed_in(tmp_path):
+    for place in ("work.ipynb", ".ipynb_checkpoints/work-checkpoint.ipynb", "__MACOSX/._work.ipynb"):
+        path = tmp_path / "ann" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"cells": [{"cell_type": "code", "metadata": {}, "source": place}]}))
+    assert grade.read_cells(tmp_path / "ann") == ["work.ipynb"]
 
 
 def test_a_name_is_no_formula_in_the_table():

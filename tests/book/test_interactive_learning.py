@@ -370,6 +370,8 @@ def test_in_chapter_6_the_reader_predicts_first(visit, sources, choice, right):
     answers = figure.locator("td[data-value], .pjap-trail, .pjap-plot")
     assert answers.count() > 8
     assert not any(answer.is_visible() for answer in answers.all())
+    figure.page.wait_for_timeout(800)  # words are said with a delay
+    assert figure.locator(".pjap-unseen").text_content() == ""
     figure.locator(f"[data-choice={choice}]").click()
     next_frame(figure.page)
     assert figure.locator("td[data-value]").first.is_visible()

@@ -115,7 +115,10 @@ export default function learner(root) {
     },
   });
   asked = root.hasAttribute("data-waiting");
-  if (asked) draw();
+  if (asked) {
+    say(""); // the first drawing has told the outcome to those who listen
+    draw();
+  }
 
   // --- from the state to the picture
 

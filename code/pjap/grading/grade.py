@@ -223,7 +223,9 @@ def read_cells(path: Path) -> list[str]:
         ValueError: with the reason, if there is no notebook.
     """
     if path.is_dir():
-        inside = sorted(path.rglob("*.ipynb"))
+        found = [file.relative_to(path) for file in path.rglob("*.ipynb")]
+        # Jupyter's checkpoints, and what other systems leave beside a file, are hidden.
+        inside = sorted(path / file for file in found if not any(part.startswith(".") for part in file.parts))
         if len(inside) != 1:
             raise ValueError(f"the folder holds {len(inside)} notebooks, expected one.")
         (path,) = inside
@@ -235,7 +237,8 @@ def read_cells(path: Path) -> list[str]:
             kept = [cell for cell in cells if IGNORED not in cell.get("metadata", {}).get("tags", [])]
             return ["".join(cell["source"]) for cell in kept]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ValueError("it is no notebook inside: Jupyter cannot open it either.") from None
+        problem = "it is no notebook inside, and Jupyter cannot open it either"
+        raise ValueError(f"{problem}: open it there before you hand it in again.") from None
     raise ValueError(f"the notebook has {size >> 20} MB: clear its outputs and hand it in again.")
 
 
@@ -273,14 +276,17 @@ def to_report(mark: Mark, assignment: Assignment) -> str:
     for name, question in assignment.questions.items():
         lines.append(f"| {name} | {mark.points[name]:g} | {question.possible:g} |")
     if mark.notes:
-        lines += ["", "## While it ran", "", *(f"- {note}" for note in mark.notes)]
+        lines += ["", "## Notes", "", *(f"- {note}" for note in mark.notes)]
     if mark.lost:
         lines += ["", "## Where points were lost", ""]
         for lost in mark.lost:
             kind = "hidden check" if lost.hidden else "check"
             reasons = dict.fromkeys(text for text in (lost.hint, lost.reason) if text)
-            lines.append(f"- {lost.check} ({kind}, {lost.points:g}): {' '.join(reasons)}")
+            worth = f"{lost.points:g} point{'s' * (lost.points != 1)}"
+            lines.append(f"- {lost.check} ({kind}, {worth}): {' '.join(reasons)}")
     if mark.output.strip():
-        shown = "\n".join(f"    {line}" for line in mark.output.splitlines())
-        lines += ["", "## What it printed", "", f"The beginning of {mark.printed:,} bytes.", "", shown]
+        lines += ["", "## What it printed", ""]
+        if mark.printed > len(mark.output.encode()) + 1:  # the end of the last line is not kept
+            lines += [f"The beginning of {mark.printed:,} bytes.", ""]
+        lines += [f"    {line}" for line in mark.output.splitlines()]
     return "\n".join(lines) + "\n"

@@ -247,8 +247,6 @@ class _Process:
         """End the whole process group: what the submission started goes with it."""
         if self._process.returncode is not None:
             return
-        for descriptor in (self._ask, self._answer):
-            os.close(descriptor)
         # The kernel's own record, of this program alone; there is none elsewhere than on Linux, or after its end.
         status = Path(f"/proc/{self._process.pid}/status")
         if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
@@ -256,6 +254,9 @@ class _Process:
         os.killpg(self._process.pid, signal.SIGKILL)  # nobody else's number, as long as it is not waited for
         self._process.wait()
         self._drain.join(5)
+        # Only now: a process that saw the grader hang up would print its own surprise at that.
+        for descriptor in (self._ask, self._answer):
+            os.close(descriptor)
 
 
 def _value(reply: dict[str, Any], name: str) -> Any:
