@@ -3,12 +3,19 @@
 - The theme loads 1.6 MB of icon outlines as a script, for custom icons; the book uses only those of the icon font.
 - Its stylesheet names every one of those icons, a third of its weight; those that no page or script has are taken out.
 - Jupyter Book adds Thebe's scripts twice even where Thebe is off; the second makes the browser report an error.
+- The book's mathematics is typeset already, and it uses nothing of sphinx-design: their scripts and styles go.
+- A browser shows nothing before it has every stylesheet: they become one file.
+- Films and posters in a cell's output are text in the page; they become files, which are fetched when asked for.
 - Scripts in the head hold up the first paint: they are deferred, all but the options that inline scripts write to.
 - The theme reports an error unless its colour mode has a default.
 - Docutils gives entries of the bibliography a role that ARIA has withdrawn, in a list whose items are no list items.
 """
 
+import base64
+import hashlib
+import os
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -20,13 +27,34 @@ UNNEEDED = re.compile(
     r'|\s*<link rel="stylesheet"[^>]*sphinx-thebe\.css[^>]*>'
     r'|\s*<script type="text/x-thebe-config">.*?</script>'
     r"|\s*<script>kernelName = [^<]*</script>"
+    r"|\s*<script>window\.MathJax = [^<]*</script>"
+    r"|\s*<script [^>]*tex-mml-chtml\.js[^>]*></script>"
+    r"|\s*<script [^>]*design-tabs\.js[^>]*></script>"
+    r'|\s*<link rel="stylesheet"[^>]*sphinx-design[^>]*>'
     r'| role="doc-biblioentry"'
     r'| role="list"(?= class="citation-list")',
     re.DOTALL,
 )
 BLOCKING = re.compile(r'<script (?=(?:data-[\w-]+="[^"]*" )?src="(?![^"]*documentation_options\.js)[^"]*"></script>)')
-
-
+STYLES = (
+    "basic.css",
+    "styles/theme.css",
+    "styles/pydata-sphinx-theme.css",
+    "pygments.css",
+    "styles/sphinx-book-theme.css",
+    "togglebutton.css",
+    "copybutton.css",
+    "mystnb.*.css",
+    "proof.css",
+    "exercise.css",
+    "mathjax.css",
+    "book.css",
+    "figures.css",
+)
+"""The stylesheets of the bundle, under `_static`, in the order of their links."""
+BUNDLE = "site.css"
+STYLESHEET = re.compile(r'\s*<link (?=[^>]*stylesheet)[^>]*href="([^"]*_static/)([^"?]*)[^>]*>')
+EMBEDDED = re.compile(r'(?P<attribute>src|poster)="data:(?:image|video)/(?P<kind>\w+);base64,(?P<data>[^"]*)"')
 ICON = re.compile(r'(?:\.fa-[\w-]+::?before,?)+\{content:"[^"]*"\}')
 
 
@@ -44,24 +72,57 @@ def trim(html: str) -> str:
     return html if searches else BLOCKING.sub("<script defer ", html)
 
 
+def bundle_styles(html: str) -> str:
+    """The page with one link in place of those to the stylesheets of the bundle."""
+    linked = [link for link in STYLESHEET.finditer(html) if any(fnmatch(link[2], name) for name in STYLES)]
+    for link in linked:
+        html = html.replace(link[0], "")
+    if not linked:
+        return html
+    return html.replace("</title>", f'</title>\n    <link rel="stylesheet" href="{linked[0][1]}{BUNDLE}" />', 1)
+
+
+def write_bundle(static: Path, icons: set[str]) -> None:
+    """Write the stylesheets of the bundle as one file."""
+    sheets = [sheet for name in STYLES for sheet in static.glob(name)]
+    css = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets).replace('@import "../basic.css";', "")
+    # All of them name files as seen from _static itself, but for the theme's own, which are a folder deeper.
+    (static / BUNDLE).write_text(trim_icons(css.replace("url(../", "url("), icons), encoding="utf-8")
+
+
+def unpack_films(html: str, page: Path, images: Path) -> str:
+    """The page with the films and posters that stand in it as data written to files of their own."""
+
+    def unpack(found: re.Match[str]) -> str:
+        content = base64.b64decode(found["data"])
+        name = f"{hashlib.sha256(content).hexdigest()[:16]}.{found['kind']}"
+        images.mkdir(exist_ok=True)
+        (images / name).write_bytes(content)
+        return f'{found["attribute"]}="{os.path.relpath(images / name, page.parent)}"'
+
+    def film(tag: re.Match[str]) -> str:
+        return EMBEDDED.sub(unpack, tag[0]).replace('preload="metadata"', 'preload="none"')
+
+    return re.sub("<video [^>]*>", film, html)
+
+
 def trim_site(app: Sphinx, error: Exception | None) -> None:
     """Rewrite every page from which something can be taken."""
     if error is not None or app.builder.format != "html":
         return
     icons: set[str] = set()
+    static = Path(app.outdir) / "_static"
     for page in Path(app.outdir).rglob("*.html"):
         html = page.read_text(encoding="utf-8")
         icons |= set(re.findall(r"\bfa-[\w-]+", html))
-        trimmed = trim(html)
+        trimmed = unpack_films(bundle_styles(trim(html)), page, Path(app.outdir) / "_images")
         if trimmed != html:
             page.write_text(trimmed, encoding="utf-8")
-    static = Path(app.outdir) / "_static"
     (static / "scripts" / "fontawesome.js").unlink(missing_ok=True)
     # Scripts add icons, too: the copy button, the figures, full screen.
     for script in static.rglob("*.js"):
         icons |= set(re.findall(r"\bfa-[\w-]+", script.read_text(encoding="utf-8", errors="ignore")))
-    theme = static / "styles" / "pydata-sphinx-theme.css"
-    theme.write_text(trim_icons(theme.read_text(encoding="utf-8"), icons), encoding="utf-8")
+    write_bundle(static, icons)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
