@@ -6,6 +6,8 @@
 - The book's mathematics is typeset already, and it uses nothing of sphinx-design: their scripts and styles go.
 - A browser shows nothing before it has every stylesheet: they become one file.
 - Films and posters in a cell's output are text in the page; they become files, which are fetched when asked for.
+- The index that only the search page asks is loaded there alone, and no script gets in before the stylesheet.
+- The icon font has 2,000 icons; it is left with those that are used.
 - Scripts in the head hold up the first paint: they are deferred, all but the options that inline scripts write to.
 - The theme reports an error unless its colour mode has a default.
 - Docutils gives entries of the bibliography a role that ARIA has withdrawn, in a list whose items are no list items.
@@ -18,6 +20,8 @@ import re
 from fnmatch import fnmatch
 from pathlib import Path
 
+from fontTools.subset import Subsetter
+from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
 
 UNNEEDED = re.compile(
@@ -31,10 +35,12 @@ UNNEEDED = re.compile(
     r"|\s*<script [^>]*tex-mml-chtml\.js[^>]*></script>"
     r"|\s*<script [^>]*design-tabs\.js[^>]*></script>"
     r'|\s*<link rel="stylesheet"[^>]*sphinx-design[^>]*>'
+    r'|\s*<link rel="preload" as="script"[^>]*>'
     r'| role="doc-biblioentry"'
     r'| role="list"(?= class="citation-list")',
     re.DOTALL,
 )
+SEARCH = re.compile(r"\s*<script [^>]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>")
 BLOCKING = re.compile(r'<script (?=(?:data-[\w-]+="[^"]*" )?src="(?![^"]*documentation_options\.js)[^"]*"></script>)')
 STYLES = (
     "basic.css",
@@ -55,7 +61,7 @@ STYLES = (
 BUNDLE = "site.css"
 STYLESHEET = re.compile(r'\s*<link (?=[^>]*stylesheet)[^>]*href="([^"]*_static/)([^"?]*)[^>]*>')
 EMBEDDED = re.compile(r'(?P<attribute>src|poster)="data:(?:image|video)/(?P<kind>\w+);base64,(?P<data>[^"]*)"')
-ICON = re.compile(r'(?:\.fa-[\w-]+::?before,?)+\{content:"[^"]*"\}')
+ICON = re.compile(r'(?:\.fa-[\w-]+::?before,?)+\{content:"(?P<content>[^"]*)"\}')
 
 
 def trim_icons(css: str, used: set[str]) -> str:
@@ -68,8 +74,9 @@ def trim(html: str) -> str:
     html = UNNEEDED.sub("", html).replace(
         'localStorage.getItem("mode") || ""', 'localStorage.getItem("mode") || "auto"'
     )
-    searches = 'id="search-results"' in html  # that page's own script needs the others at once
-    return html if searches else BLOCKING.sub("<script defer ", html)
+    if 'id="search-results"' in html:  # that page's own script needs the others at once
+        return html
+    return BLOCKING.sub("<script defer ", SEARCH.sub("", html))
 
 
 def bundle_styles(html: str) -> str:
@@ -87,7 +94,23 @@ def write_bundle(static: Path, icons: set[str]) -> None:
     sheets = [sheet for name in STYLES for sheet in static.glob(name)]
     css = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sheets).replace('@import "../basic.css";', "")
     # All of them name files as seen from _static itself, but for the theme's own, which are a folder deeper.
-    (static / BUNDLE).write_text(trim_icons(css.replace("url(../", "url("), icons), encoding="utf-8")
+    css = css.replace("url(../", "url(").replace('.woff2) format("woff2")', '.woff) format("woff")')
+    (static / BUNDLE).write_text(trim_icons(css, icons), encoding="utf-8")
+
+
+def trim_icon_font(static: Path, icons: set[str]) -> None:
+    """Write the icon font with the icons that are used, as the files that the bundle names."""
+    theme = (static / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    rules = ICON.finditer(trim_icons(theme, icons))
+    characters = {re.sub(r"\\([0-9a-f]+)", lambda code: chr(int(code[1], 16)), rule["content"]) for rule in rules}
+    folder = static / "vendor" / "fontawesome" / "webfonts"
+    for style in ("solid-900", "regular-400", "brands-400"):
+        font = TTFont(folder / f"fa-{style}.ttf")
+        subsetter = Subsetter()
+        subsetter.populate(text="".join(characters))
+        subsetter.subset(font)
+        font.flavor = "woff"
+        font.save(folder / f"fa-{style}.woff")
 
 
 def unpack_films(html: str, page: Path, images: Path) -> str:
@@ -123,6 +146,7 @@ def trim_site(app: Sphinx, error: Exception | None) -> None:
     for script in static.rglob("*.js"):
         icons |= set(re.findall(r"\bfa-[\w-]+", script.read_text(encoding="utf-8", errors="ignore")))
     write_bundle(static, icons)
+    trim_icon_font(static, icons)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
