@@ -150,6 +150,6 @@ def trim_site(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect to Sphinx."""
-    app.connect("build-finished", trim_site)
+    """Connect to Sphinx, after the theme, which writes the colours of code when the build has finished."""
+    app.connect("build-finished", trim_site, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -31,6 +31,7 @@ function typeset(tex, display) {
     const {adaptor} = MathJax.startup;
     const formula = MathJax.tex2chtml(tex, {display});
     adaptor.setAttribute(adaptor.firstChild(formula), "aria-hidden", "true");
+    if (display) adaptor.setAttribute(formula, "tabindex", "0");  // it may scroll
     const heard = MathJax.tex2mml(tex, {display}).replace(/\\n */g, "");
     const how = display ? "block" : "inline";
     adaptor.append(formula, adaptor.node("mjx-assistive-mml", {unselectable: "on", display: how}));
@@ -39,9 +40,10 @@ function typeset(tex, display) {
 function stylesheet() {
     return MathJax.startup.adaptor.textContent(MathJax.chtmlStylesheet());
 }"""
-# What is said to screen readers takes no place; MathJax brings this with a part that needs a browser.
-ASSISTIVE = """
-mjx-container { position: relative; }
+# What MathJax does with parts that need a browser: letters as high as those of usual sans-serif fonts, and no place
+# for what is said to screen readers.
+BROWSER_PARTS = """
+mjx-container[jax="CHTML"] { position: relative; font-size: 119%; }
 mjx-assistive-mml {
   position: absolute; top: 0; left: 0; clip-path: inset(50%); padding: 1px 0 0 0; border: 0; display: block;
   width: auto; overflow: hidden; user-select: none;
@@ -103,7 +105,7 @@ def typeset_site(app: Sphinx, error: Exception | None) -> None:
             page.write_text(pages[page], encoding="utf-8")
         css = engine.call("stylesheet")
     used = {glyph for html in pages.values() for glyph in re.findall(r"\bmjx-c[0-9A-F]+\b", html)}
-    (Path(app.outdir) / "_static" / STYLESHEET).write_text(trim_glyphs(css, used) + ASSISTIVE, encoding="utf-8")
+    (Path(app.outdir) / "_static" / STYLESHEET).write_text(trim_glyphs(css, used) + BROWSER_PARTS, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
