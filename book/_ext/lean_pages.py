@@ -6,6 +6,7 @@
 - The book's mathematics is typeset already, and it uses nothing of sphinx-design: their scripts and styles go.
 - A browser shows nothing before it has every stylesheet: they become one file.
 - Films and posters in a cell's output are text in the page; they become files, which are fetched when asked for.
+- Pictures are fetched as a reader comes near, and their place is kept.
 - The index that only the search page asks is loaded there alone, and no script gets in before the stylesheet.
 - The icon font has 2,000 icons; it is left with those that are used.
 - Scripts in the head hold up the first paint: they are deferred, all but the options that inline scripts write to.
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from fontTools.subset import Subsetter
 from fontTools.ttLib import TTFont
+from PIL import Image
 from sphinx.application import Sphinx
 
 UNNEEDED = re.compile(
@@ -129,6 +131,19 @@ def unpack_films(html: str, page: Path, images: Path) -> str:
     return re.sub("<video [^>]*>", film, html)
 
 
+def defer_images(html: str, page: Path) -> str:
+    """The page with its pictures fetched as they come near, in a place that is kept for them."""
+
+    def one(tag: re.Match[str]) -> str:
+        file = page.parent / tag["file"]
+        if " width=" in tag[0] or " loading=" in tag[0] or not file.exists():
+            return tag[0]
+        with Image.open(file) as picture:
+            return f'<img loading="lazy" width="{picture.width}" height="{picture.height}"{tag[0][4:]}'
+
+    return re.sub(r'<img [^>]*src="(?P<file>[^"]*_images/[^"]*\.png)"[^>]*>', one, html)
+
+
 def trim_site(app: Sphinx, error: Exception | None) -> None:
     """Rewrite every page from which something can be taken."""
     if error is not None or app.builder.format != "html":
@@ -139,6 +154,7 @@ def trim_site(app: Sphinx, error: Exception | None) -> None:
         html = page.read_text(encoding="utf-8")
         icons |= set(re.findall(r"\bfa-[\w-]+", html))
         trimmed = unpack_films(bundle_styles(trim(html)), page, Path(app.outdir) / "_images")
+        trimmed = defer_images(trimmed, page)
         if trimmed != html:
             page.write_text(trimmed, encoding="utf-8")
     (static / "scripts" / "fontawesome.js").unlink(missing_ok=True)
