@@ -147,6 +147,8 @@ def read(page: str, part: str, pages: Iterable[str], where: addresses.Addresses)
     article["id"] = place(page)
     for link in article.find_all("a", href=True):
         link["href"] = lead(str(link["href"]), page, pages, where.site)
+    for picture in article.find_all("img", loading=True):
+        picture["loading"] = "eager"
     _still(article, where.page(page))
     _hang_code(article)
     title, *headings = article.find_all(["h1", "h2"])
@@ -200,8 +202,7 @@ def join(pages: dict[str, str]) -> tuple[str, list[Chapter]]:
     title, _, subtitle = citation["title"].partition(": ")
     head = parse(next(iter(pages))).head
     assert head is not None
-    wanted = [*head.find_all("link", rel="stylesheet"), *head.find_all("script", string=re.compile("MathJax"))]
-    wanted += head.find_all("script", src=re.compile("mathjax"))
+    wanted = head.find_all("link", rel="stylesheet")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["css_string"] = lambda text: Markup(json.dumps(text, ensure_ascii=False))
     environment.filters["groupby_in_order"] = lambda items, name: [
@@ -254,9 +255,9 @@ def print_document(browser: Browser, site: str, document: str, chapters: list[Ch
     page = context.new_page()
     address = f"{site}/book/pdf.html"
     page.route(address, lambda route: route.fulfill(body=document, content_type="text/html; charset=utf-8"))
-    page.emulate_media(media="print")  # first: formulas are set in the size of the text around them
+    page.emulate_media(media="print")
     page.goto(address, wait_until="load")
-    page.evaluate("async () => { await window.MathJax?.startup.promise; await document.fonts.ready; }")
+    page.evaluate("() => document.fonts.ready.then(() => {})")
     if faults := page.evaluate(UNREADY) + [f"wider than the paper: {each}" for each in page.evaluate(TOO_WIDE)]:
         raise ValueError("\n".join(faults))
     numbers = page_numbers(_print(page))

@@ -5,13 +5,14 @@ Skipped where there is no Chromium, unless CI is set. Screenshots are left under
 
 import pytest
 import yaml
+from tools.audit import LAID_OUT
 from tools.reference_notebooks import ROOT
 
 from tests.book.conftest import SCREENSHOTS
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
-WIDTHS = {"phone": (390, 844), "desktop": (1440, 900)}
+WIDTHS = {"phone": (360, 780), "desktop": (1440, 900)}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -20,7 +21,8 @@ WIDTHS = {"phone": (390, 844), "desktop": (1440, 900)}
 def test_a_page_shows_itself_whole(visit, page_name, width, theme):
     across, down = WIDTHS[width]
     page = visit(f"{page_name}.html", width=across, height=down, theme=theme, reduced_motion="reduce")
-    page.wait_for_function("!window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)")
+    page.add_style_tag(content=LAID_OUT)
+    page.evaluate("document.fonts.ready.then(() => true)")
     # Images load as they come near: walk down the page once.
     page.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
     page.wait_for_function("[...document.images].every(image => image.complete)")
