@@ -18,7 +18,7 @@ BUTTONS   := tools/launch_buttons.py tools/addresses.py
 SITE      := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite slides pdf test lint serve notebooks assignments audit links bench lock clean
+.PHONY: help book lite slides pdf test lint serve notebooks assignments audit links bench bench-book lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -43,6 +43,7 @@ _build/.buttons: $(BUTTONS)
 	@mkdir -p _build && touch $@
 
 $(HTML): _build/.inputs _build/.buttons $(CHAPTERS) $(NOTEBOOKS) $(SITE)
+	@$(BIN)/python -m tools.execute
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@touch $@
 
@@ -96,6 +97,9 @@ bench: book ## Time the environment, the learners (against named peers) and the 
 	$(BIN)/python benchmarks/environment.py
 	$(BIN)/python benchmarks/learner.py
 	$(BIN)/python benchmarks/figures.py
+
+bench-book: $(READY) ## Time building the book: from nothing, with nothing changed, with one chapter changed
+	$(BIN)/python benchmarks/book.py
 
 assignments: $(READY) ## Make the assignments: notebooks for students, graders and solutions for lecturers
 	$(BIN)/python tools/assignments.py
