@@ -16,6 +16,7 @@
 
 import base64
 import hashlib
+import logging
 import os
 import re
 from fnmatch import fnmatch
@@ -167,5 +168,6 @@ def trim_site(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, after the theme, which writes the colours of code when the build has finished."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table
     app.connect("build-finished", trim_site, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
