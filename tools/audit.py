@@ -1,7 +1,7 @@
 """Audit the built book as a publication, and exit non-zero where a target is missed.
 
-    python tools/audit.py                      everything
-    python tools/audit.py --no-lighthouse      without the scores, which take minutes
+    python -m tools.audit                      everything
+    python -m tools.audit --no-lighthouse      without the scores, which take minutes
 
 Every page is opened in Chromium at phone size, light and dark. Lighthouse is installed with npm into `_build/` when it
 is first needed, and left out, with a word about it, where there is no npm.
@@ -23,12 +23,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import yaml
 from axe_playwright_python.sync_playwright import Axe
 from jupyter_cache import get_cache
 from playwright.sync_api import Browser, Response, Route, sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools.reference_notebooks import ROOT, contents
+
 HTML = ROOT / "_build" / "html"
 PHONE = {"width": 390, "height": 844}
 HEAVIEST = 1_000_000
@@ -108,12 +108,6 @@ def serve(folder: Path) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
-
-
-def pages() -> list[str]:
-    """The pages of the table of contents."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    return [toc["root"]] + [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
 
 
 def find_browser() -> str:
@@ -207,7 +201,7 @@ def main() -> int:
     options = parser.parse_args()
     if not (HTML / "index.html").exists():
         raise SystemExit("the book is not built: run `make book` first")
-    names, chrome = options.pages or pages(), find_browser()
+    names, chrome = options.pages or list(contents()), find_browser()
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
     missed = []
 

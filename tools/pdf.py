@@ -32,7 +32,8 @@ from pikepdf import ObjectStreamMode, OutlineItem, Pdf, String
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tools import addresses
-from tools.audit import HTML, ROOT, find_browser, serve
+from tools.audit import HTML, find_browser, serve
+from tools.reference_notebooks import ROOT, contents
 
 NAME = "pjap-textbook.pdf"
 TARGET = ROOT / "_build" / "pdf" / NAME
@@ -90,13 +91,6 @@ class Chapter(NamedTuple):
     """The caption of the table of contents under which it stands; empty for the landing page."""
     sections: list[Section]
     html: str
-
-
-def contents() -> dict[str, str]:
-    """The pages of the book in order, each with its part's caption."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    listed = {chapter["file"]: part["caption"] for part in toc["parts"] for chapter in part["chapters"]}
-    return {toc["root"]: "", **listed}
 
 
 def parse(page: str) -> BeautifulSoup:

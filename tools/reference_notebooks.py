@@ -28,11 +28,16 @@ COMPARED = "nbval-check-output"
 """The tag of a cell whose output is compared."""
 
 
+def contents() -> dict[str, str]:
+    """The pages of the table of contents in order, each with its part's caption; the landing page's is empty."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    listed = {chapter["file"]: part["caption"] for part in toc["parts"] for chapter in part["chapters"]}
+    return {toc["root"]: "", **listed}
+
+
 def chapters() -> list[Path]:
     """The pages of the table of contents that hold code cells, in order."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    names = [toc["root"]] + [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    pages = [ROOT / f"{name}.md" for name in names]
+    pages = [ROOT / f"{name}.md" for name in contents()]
     return [page for page in pages if "{code-cell}" in page.read_text()]
 
 

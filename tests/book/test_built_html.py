@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 from bs4 import BeautifulSoup
-from tools.audit import HTML, pages
+from tools.audit import HTML
+from tools.reference_notebooks import contents
 
 from pjap import priorities
 
@@ -25,7 +26,7 @@ def read():
     return parse
 
 
-@pytest.mark.parametrize("name", pages())
+@pytest.mark.parametrize("name", contents())
 def test_headings_are_in_order_and_tables_have_headers(read, name):
     article = read(name).find("article")
     levels = [int(heading.name[1]) for heading in article.find_all(re.compile("^h[1-6]$"))]
@@ -35,7 +36,7 @@ def test_headings_are_in_order_and_tables_have_headers(read, name):
     assert all(table.find("th") for table in article.find_all("table"))
 
 
-@pytest.mark.parametrize("name", pages())
+@pytest.mark.parametrize("name", contents())
 def test_the_head_describes_the_page(read, name):
     head = read(name).head
     described = head.find("meta", attrs={"name": "description"})["content"]
@@ -48,7 +49,7 @@ def test_the_head_describes_the_page(read, name):
     assert (canonical is None) == (not (HTML / "sitemap.xml").exists())
 
 
-@pytest.mark.parametrize("name", pages())
+@pytest.mark.parametrize("name", contents())
 def test_nothing_is_loaded_from_elsewhere_or_for_nothing(read, name):
     loaded = [tag.get("src") or tag.get("href") for tag in read(name).find_all(["script", "img", "video", "iframe"])]
     loaded += [tag["href"] for tag in read(name).find_all("link") if "canonical" not in tag["rel"]]

@@ -15,7 +15,7 @@ from pikepdf import Pdf
 from tools import pdf
 from tools.addresses import read
 from tools.audit import HTML
-from tools.reference_notebooks import ROOT
+from tools.reference_notebooks import ROOT, contents
 
 WHERE = read()
 SHORT = {"book/index": "", "book/bibliography": "Reference", "book/glossary": "Reference"}
@@ -27,7 +27,7 @@ BUTTONS = "article button, .headerlink, .pjap-figure, #pst-back-to-top, details.
 @pytest.fixture(scope="module")
 def joined():
     """The whole book as one document, parsed, and its chapters."""
-    document, chapters = pdf.join(pdf.contents())
+    document, chapters = pdf.join(contents())
     return BeautifulSoup(document, "html.parser"), chapters
 
 
@@ -91,7 +91,7 @@ def test_a_dark_page_is_printed_light_and_is_dark_again(visit):
 
 def test_every_page_of_the_book_is_a_chapter_in_its_order(joined):
     document, chapters = joined
-    assert [chapter.place for chapter in chapters] == [pdf.place(page) for page in pdf.contents()]
+    assert [chapter.place for chapter in chapters] == [pdf.place(page) for page in contents()]
     assert [article["id"] for article in document.find_all("article")] == [chapter.place for chapter in chapters]
     numbered = [chapter.title for chapter in chapters if re.match(r"\d+\. ", chapter.title)]
     assert [int(title.partition(".")[0]) for title in numbered] == list(range(1, len(numbered) + 1))
@@ -112,7 +112,7 @@ def test_nothing_moves_and_each_film_says_where_it_does(joined):
     document, _ = joined
     assert document.find_all("script") == []
     assert document.select("video, button, .pjap-figure, .launch, details.hide") == []
-    pages = [(HTML / f"{page}.html").read_text() for page in pdf.contents()]
+    pages = [(HTML / f"{page}.html").read_text() for page in contents()]
     films = document.select("figure > img.pjap-video")
     assert len(films) == sum(page.count("<video") for page in pages)
     assert all(film["alt"] and WHERE.site in film.parent.get_text() for film in films)

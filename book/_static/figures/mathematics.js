@@ -16,15 +16,15 @@ function sum(values) {
   for (let i = 0; i < values.length; i += 1) total += values[i];
   return total;
 }
-function greatest(values) {
-  let most = values[0];
-  for (let i = 1; i < values.length; i += 1) most = Math.max(most, values[i]);
-  return most;
-}
 function dot(weights, values) {
   let total = 0;
   for (let i = 0; i < values.length; i += 1) total += weights[i] * values[i];
   return total;
+}
+function greatest(values) {
+  let most = values[0];
+  for (let i = 1; i < values.length; i += 1) most = Math.max(most, values[i]);
+  return most;
 }
 const square = (value) => value * value;
 const clip = (value, low, high) => Math.min(Math.max(value, low), high);
