@@ -20,6 +20,7 @@ import {
   createHandle,
   createLiveRegion,
   createLogSlider,
+  createPicture,
   createShare,
   createTrail,
   drawRings,
@@ -33,6 +34,7 @@ import {
   parsePoint,
   svg,
   toScreen,
+  write,
 } from "./ui.js";
 
 const UPDATES = { pjap: "PJAP", true: "true gradient", brud: "BRUD" };
@@ -43,7 +45,6 @@ const NEAR = 0.05; // a start succeeds if its end's reward is this near to the b
 const [SLOWEST, STEEPEST] = [0.25, 32];
 const BEGINS = [[-0.9, 0.5], [-0.5, 0.9], [0.9, -0.5], [0.5, -0.9], [0.9, 0.9], [-0.9, -0.9]]; // as in chapter 6
 const ORIGIN = [0, 0];
-const SQUARE = [...toScreen([-1, 1]).map((edge) => edge - 2), 404, 404].join(" "); // without axes: small ones have no room
 
 const axis = (count) => Array.from({ length: count }, (_, i) => (2 * i) / (count - 1) - 1);
 const STEEPNESSES = [0, ...axis(41).map((place) => SLOWEST * (STEEPEST / SLOWEST) ** ((place + 1) / 2))];
@@ -226,7 +227,7 @@ export default function landscape(root) {
     handle.set(start);
     fork.point(steepness);
     panels.pjap.name(steepness === 0 ? "PJAP at steepness 0: BRUD" : `PJAP at steepness ${format(steepness)}`);
-    headline.textContent = verdict(eigenvalue);
+    write(headline, verdict(eigenvalue));
     for (const name of Object.keys(UPDATES)) {
       const { policies, rewards } = learn(game, data, start, { update: name, steepness, ...LEARNING });
       const [end, last] = [policies[LEARNING.steps], rewards[LEARNING.steps]];
@@ -299,8 +300,7 @@ function createPortrait(parent, name, onChoose) {
   const major = name === "pjap";
   const element = html("div", { class: major ? "pjap-major" : "pjap-minor" }, heading);
   parent.append(element);
-  const board = createBoard(element, { label: `Phase portrait and basins: ${UPDATES[name]}` });
-  if (!major) board.svg.setAttribute("viewBox", SQUARE);
+  const board = createBoard(element, { label: `Phase portrait and basins: ${UPDATES[name]}`, bare: !major });
   const tints = Array.from({ length: LEVELS }, (_, level) => svg("path", { class: "pjap-tint", style: `fill: ${tint(level)}` }));
   const background = svg("g", { class: "pjap-background" });
   const dots = createDots(background);
@@ -319,7 +319,7 @@ function createPortrait(parent, name, onChoose) {
   return {
     element,
     board,
-    name: (text) => (heading.textContent = text),
+    name: (text) => write(heading, text),
     place: (data, peaks) => {
       dots.place(data.filter(([x, y]) => Math.abs(x) <= 1 && Math.abs(y) <= 1));
       dots.weigh(null);
@@ -406,7 +406,7 @@ function createFork(parent) {
   const ticks = [0, 0.5, 1, 2, 4, 8, 16, 32].map((value) =>
     svg("text", { class: "pjap-tick", x: clamp(across(value), 8, width - 10), y: height - 4, "text-anchor": "middle" }, value),
   );
-  const picture = svg("svg", { class: "pjap-plot", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const picture = createPicture("pjap-plot", [0, 0, width, height], { "aria-hidden": "true" });
   picture.append(svg("path", { class: "pjap-rule", d: `M${edge} ${up(ORIGIN)}H${width - edge}` }), peaksAt, limit, cursor, dots, label, ...ticks);
   const title = html("figcaption", {}, "Where six teams end: the mean of the two actions, against steepness");
   parent.append(html("figure", { class: "pjap-small" }, title, picture));
@@ -438,7 +438,7 @@ function createReadout() {
   const element = html("table", { class: "pjap-legend pjap-compare" }, head, html("tbody", {}, ...rows));
   const set = (name, end, value, share) => {
     const texts = [formatPoint(end), format(value), share === undefined ? "…" : `${Math.round(100 * share)} %`];
-    texts.forEach((text, i) => (cells[name][i].textContent = text));
+    texts.forEach((text, i) => write(cells[name][i], text));
   };
   const words = () => `From the start, PJAP ends at a reward of ${cells.pjap[1].textContent}, BRUD at ${cells.brud[1].textContent}.`;
   return { element, set, words };

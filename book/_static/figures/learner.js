@@ -27,6 +27,7 @@ import {
   parsePoint,
   reducedMotion,
   svg,
+  write,
 } from "./ui.js";
 
 const STEPS = 100; // the package's default
@@ -424,10 +425,10 @@ function createTransport({ onPlay, onStep, onScrub }) {
   element.append(play, button("Step back", () => onStep(-1)), button("Step on", () => onStep(1)), scrubber);
 
   const set = (step, playing) => {
-    play.textContent = playing ? "Pause" : reducedMotion() ? "Ten steps on" : "Play";
+    write(play, playing ? "Pause" : reducedMotion() ? "Ten steps on" : "Play");
     slider.value = step;
     slider.setAttribute("aria-valuetext", `step ${step} of ${STEPS}`);
-    output.textContent = `${step} of ${STEPS}`;
+    write(output, `${step} of ${STEPS}`);
   };
   return { element, set };
 }
@@ -457,12 +458,12 @@ function createReadout() {
     element.toggleAttribute("data-empty", !runs);
     for (const [name, run] of Object.entries(runs ?? {})) {
       const kept = run.sizes[step];
-      cells[`${name}.policy`].textContent = formatPoint(run.policies[step]);
-      cells[`${name}.reward`].textContent = format(run.rewards[step]);
-      cells[`${name}.distance`].textContent = format(run.distances[step]);
-      cells[`${name}.size`].textContent = `${format(kept, kept < 10 ? 1 : 0)} of ${size}`;
+      write(cells[`${name}.policy`], formatPoint(run.policies[step]));
+      write(cells[`${name}.reward`], format(run.rewards[step]));
+      write(cells[`${name}.distance`], format(run.distances[step]));
+      write(cells[`${name}.size`], `${format(kept, kept < 10 ? 1 : 0)} of ${size}`);
     }
-    if (!runs) return Object.values(cells).forEach((cell) => (cell.textContent = "no data"));
+    if (!runs) return Object.values(cells).forEach((cell) => write(cell, "no data"));
     for (const [series, plot] of Object.entries(drawn)) {
       const [brud, pjap] = [runs.brud, runs.pjap].map((run) => run[series].slice(0, STEPS + 1));
       const all = [...brud, ...pjap];

@@ -24,6 +24,7 @@ import {
   roomFor,
   svg,
   toScreen,
+  write,
 } from "./ui.js";
 
 const STEPS = 300; // of the package's default size
@@ -297,9 +298,9 @@ function createReadout() {
 
   function set({ policy, recorded }, now, [worst, best]) {
     const words = verdict(now);
-    sentence.textContent = words.sentence;
+    write(sentence, words.sentence);
     sentence.dataset.sign = Math.abs(now.inner) < 1e-9 ? "0" : String(Math.sign(now.inner));
-    detail.textContent = `Inner product ${format(now.inner)}: ${words.angle} between BRUD and true gradient.`;
+    write(detail, `Inner product ${format(now.inner)}: ${words.angle} between BRUD and true gradient.`);
     const values = {
       policy: formatPoint(policy),
       data: formatPoint(recorded),
@@ -310,7 +311,7 @@ function createReadout() {
       trail: `reward ${format(now.reward)} → ${format(now.endReward)}`,
       reward: `${format(worst)} to ${format(best)}`,
     };
-    for (const [name, text] of Object.entries(values)) cells[name].textContent = text;
+    for (const [name, text] of Object.entries(values)) write(cells[name], text);
   }
   return { headline, legend, set };
 }

@@ -35,6 +35,11 @@ function build(element, attributes, children) {
   return element;
 }
 
+/** Write a text, unless it stands there: even an equal one would be laid out anew, in every frame of a drag. */
+export function write(element, text) {
+  if (element.textContent !== String(text)) element.textContent = text;
+}
+
 /** A number for readers: fixed digits, a true minus, and no minus before zero. */
 export function format(value, digits = 2) {
   const text = Math.abs(value).toFixed(digits);
@@ -94,28 +99,34 @@ export function roomFor(from, step) {
 }
 
 /**
+ * An empty picture. Its shape is known before its content, so that what moves in it lays out nothing around it.
+ *
+ * @param {string} kind  its class: "pjap-board" or "pjap-plot"
+ * @param {[number, number, number, number]} view  left, top, width and height in SVG units
+ * @param {Object<string, string>} attributes  more of them
+ */
+export function createPicture(kind, view, attributes) {
+  const [, , width, height] = view;
+  return svg("svg", { class: kind, viewBox: view.join(" "), style: `aspect-ratio: ${width} / ${height}`, ...attributes });
+}
+
+/**
  * The square of joint actions, with frame, ticks and axis labels.
  *
  * @param {HTMLElement} parent
- * @param {{label: string}} options  `label` names the picture for screen readers
+ * @param {{label: string, bare?: boolean}} options  `label` names the picture for screen readers; a `bare` one has no
+ *   room for ticks and labels
  * @returns {{svg: SVGSVGElement, surface: SVGGElement, marks: SVGGElement, handles: SVGGElement,
  *   toGame: (event: PointerEvent) => Point}}  three layers, from the back to the front. `surface` and `marks` are hidden
  *   from screen readers: say in words what they show. `toGame` gives the joint action under a pointer, clamped.
  */
-export function createBoard(parent, { label }) {
-  const root = svg("svg", { class: "pjap-board", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": label });
+export function createBoard(parent, { label, bare = false }) {
+  const view = bare ? [MARGIN.left - 2, MARGIN.top - 2, SIDE + 4, SIDE + 4] : [0, 0, WIDTH, HEIGHT];
+  const root = createPicture("pjap-board", view, { role: "group", "aria-label": label });
   const [surface, axes, marks] = [0, 1, 2].map(() => svg("g", { "aria-hidden": "true" }));
   const handles = svg("g");
   axes.append(svg("rect", { class: "pjap-frame", x: MARGIN.left, y: MARGIN.top, width: SIDE, height: SIDE }));
-  for (const tick of [-1, 0, 1]) {
-    const [across] = toScreen([tick, 0]);
-    const [, up] = toScreen([0, tick]);
-    axes.append(svg("text", { class: "pjap-tick", x: across, y: MARGIN.top + SIDE + 21, "text-anchor": "middle" }, format(tick, 0)));
-    axes.append(svg("text", { class: "pjap-tick", x: MARGIN.left - 9, y: up + 5, "text-anchor": "end" }, format(tick, 0)));
-  }
-  const middle = [MARGIN.left + SIDE / 2, MARGIN.top + SIDE / 2];
-  axes.append(svg("text", { x: middle[0], y: HEIGHT - 6, "text-anchor": "middle" }, "action of X"));
-  axes.append(svg("text", { transform: `translate(18 ${middle[1]}) rotate(-90)`, "text-anchor": "middle" }, "action of Y"));
+  if (!bare) axes.append(...axisTexts());
   root.append(surface, axes, marks, handles);
   parent.append(root);
 
@@ -126,6 +137,24 @@ export function createBoard(parent, { label }) {
     return [clamp(x, -1, 1), clamp(y, -1, 1)];
   };
   return { svg: root, surface, marks, handles, toGame };
+}
+
+function axisTexts() {
+  const texts = [-1, 0, 1].flatMap((tick) => {
+    const [across] = toScreen([tick, 0]);
+    const [, up] = toScreen([0, tick]);
+    return [
+      svg("text", { class: "pjap-tick", x: across, y: MARGIN.top + SIDE + 21, "text-anchor": "middle" }, format(tick, 0)),
+      svg("text", { class: "pjap-tick", x: MARGIN.left - 9, y: up + 5, "text-anchor": "end" }, format(tick, 0)),
+    ];
+  });
+  const [middle, centre] = toScreen([0, 0]);
+  const [x, y] = [{ x: middle, y: HEIGHT - 6 }, { transform: `translate(18 ${centre}) rotate(-90)` }];
+  return [
+    ...texts,
+    svg("text", { ...x, "text-anchor": "middle" }, "action of X"),
+    svg("text", { ...y, "text-anchor": "middle" }, "action of Y"),
+  ];
 }
 
 // ------------------------------------------------------------------------------------------------------------ contours
@@ -307,7 +336,7 @@ export function placeLabels(names, busy) {
     const box = boxes[label.side];
     label.element.setAttribute("x", (box.left + box.right) / 2);
     label.element.setAttribute("y", box.bottom - 6);
-    label.element.textContent = text;
+    write(label.element, text);
     taken.push(box);
   }
 }
@@ -607,7 +636,7 @@ export function createLogSlider(parent, { label, min, max, zero = false, words =
   const element = html("input", { type: "range", min: 0, max: last, step: 1 });
   const output = html("output", { class: "pjap-number" });
   const show = (value) => {
-    output.textContent = words(value);
+    write(output, words(value));
     element.setAttribute("aria-valuetext", words(value));
   };
   element.addEventListener("input", () => {
@@ -634,7 +663,7 @@ export function createLogSlider(parent, { label, min, max, zero = false, words =
  */
 export function createPlot(parent, { title, names, y }) {
   const [width, height, left, right, top, bottom] = [240, 96, 34, 6, 8, 8];
-  const picture = svg("svg", { class: "pjap-plot", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const picture = createPicture("pjap-plot", [0, 0, width, height], { "aria-hidden": "true" });
   let [low, high] = y;
   const up = (value) => top + ((high - clamp(value, low, high)) / (high - low)) * (height - top - bottom);
   const ticks = y.map((value) => {
@@ -645,7 +674,7 @@ export function createPlot(parent, { title, names, y }) {
   });
   const scale = (range) => {
     [low, high] = range;
-    ticks.forEach((tick, i) => (tick.textContent = format(range[i], 2).replace(/\.?0+$/, "")));
+    ticks.forEach((tick, i) => write(tick, format(range[i], 2).replace(/\.?0+$/, "")));
   };
   scale(y);
   const lines = Object.fromEntries(
