@@ -49,6 +49,7 @@ def busy(session: CDPSession) -> float:
 
 def work_of_frames(page: Page, figure: str) -> list[float]:
     """Milliseconds of work for each frame while the first handle of a figure is dragged round in a circle."""
+    page.locator(f'.pjap-figure[data-figure="{figure}"]').evaluate("root => root.scrollIntoView()")
     root = page.locator(f'.pjap-figure[data-figure="{figure}"][data-ready]')
     root.wait_for(state="attached")
     for choice in root.locator("[data-choice=wrong]").all():

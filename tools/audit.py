@@ -25,7 +25,7 @@ from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from jupyter_cache import get_cache
-from playwright.sync_api import Browser, Response, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Response, Route, sync_playwright
 
 from tools.reference_notebooks import ROOT, contents
 
@@ -122,6 +122,14 @@ def find_browser() -> str:
     raise SystemExit("the audit needs Chromium or Chrome: install one, for example with apt-get install chromium")
 
 
+def draw_figures(page: Page) -> None:
+    """Come by each interactive figure of a page, as a reader does, and wait until it is drawn."""
+    for figure in page.locator(".pjap-figure").all():
+        figure.evaluate("root => root.scrollIntoView()")
+        page.wait_for_function("root => 'ready' in root.dataset", arg=figure.element_handle())
+    page.evaluate("scrollTo(0, 0)")
+
+
 def audit_page(browser: Browser, site: str, name: str) -> Findings:
     """Open a page in both themes and look."""
     found = Findings()
@@ -149,6 +157,7 @@ def audit_page(browser: Browser, site: str, name: str) -> Findings:
             page.on("response", weigh)
         page.goto(f"{site}/{name}.html", wait_until="load")
         page.add_style_tag(content=LAID_OUT)
+        draw_figures(page)
         if theme == "light":
             found.without_alt = page.evaluate(WITHOUT_ALT)
         for violation in Axe().run(page).response["violations"]:

@@ -9,8 +9,10 @@
 - Pictures are fetched as a reader comes near, and their place is kept.
 - The index that only the search page asks is loaded there alone, and no script gets in before the stylesheet.
 - The icon font has 2,000 icons; it is left with those that are used.
-- Scripts in the head hold up the first paint: they are deferred, all but the options that inline scripts write to.
+- Scripts in the head hold up the first paint: they are deferred, all but the options that inline scripts write to,
+  which become an inline script themselves.
 - The theme reports an error unless its colour mode has a default.
+- It asks of all code whether it overflows, and so has every section laid out at once: each is asked as it comes near.
 - Docutils gives entries of the bibliography a role that ARIA has withdrawn, in a list whose items are no list items.
 """
 
@@ -44,7 +46,8 @@ UNNEEDED = re.compile(
     re.DOTALL,
 )
 SEARCH = re.compile(r"\s*<script [^>]*(?:searchtools|language_data|searchindex)\.js[^>]*></script>")
-BLOCKING = re.compile(r'<script (?=(?:data-[\w-]+="[^"]*" )?src="(?![^"]*documentation_options\.js)[^"]*"></script>)')
+OPTIONS = re.compile(r'<script src="[^"]*documentation_options\.js[^"]*"></script>')
+BLOCKING = re.compile(r'<script (?=(?:data-[\w-]+="[^"]*" )?src="[^"]*"></script>)')
 STYLES = (
     "basic.css",
     "styles/theme.css",
@@ -64,6 +67,15 @@ STYLES = (
 BUNDLE = "site.css"
 STYLESHEET = re.compile(r'\s*<link (?=[^>]*stylesheet)[^>]*href="([^"]*_static/)([^"?]*)[^>]*>')
 EMBEDDED = re.compile(r'(?P<attribute>src|poster)="data:(?:image|video)/(?P<kind>\w+);base64,(?P<data>[^"]*)"')
+ASKED_AT_ONCE = "e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1"
+ASKED_IN_VIEW = "nearby.unobserve(e),nearby.observe(e)"
+NEARBY = """const nearby=new IntersectionObserver(
+  (seen)=>seen.filter((each)=>each.isIntersecting)
+    .map(({target:e})=>[e,e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1])
+    .forEach(([e,place])=>{e.tabIndex=place}),
+  {rootMargin:"100%"});
+"""
+"""Makes what overflows reachable by the keyboard within a screen of what is seen: first asks all, then writes."""
 ICON = re.compile(r'(?:\.fa-[\w-]+::?before,?)+\{content:"(?P<content>[^"]*)"\}')
 
 
@@ -72,14 +84,15 @@ def trim_icons(css: str, used: set[str]) -> str:
     return ICON.sub(lambda rule: rule[0] if used & set(re.findall(r"fa-[\w-]+", rule[0])) else "", css)
 
 
-def trim(html: str) -> str:
-    """The page without what it does not need, and with its scripts deferred."""
+def trim(html: str, options: str) -> str:
+    """The page without what it does not need, with its scripts deferred and the script of `options` in it."""
     html = UNNEEDED.sub("", html).replace(
         'localStorage.getItem("mode") || ""', 'localStorage.getItem("mode") || "auto"'
     )
     if 'id="search-results"' in html:  # that page's own script needs the others at once
         return html
-    return BLOCKING.sub("<script defer ", SEARCH.sub("", html))
+    html = OPTIONS.sub(lambda _: f"<script>{options}</script>", SEARCH.sub("", html))
+    return BLOCKING.sub("<script defer ", html)
 
 
 def bundle_styles(html: str) -> str:
@@ -114,6 +127,20 @@ def trim_icon_font(static: Path, icons: set[str]) -> None:
         subsetter.subset(font)
         font.flavor = "woff"
         font.save(folder / f"fa-{style}.woff")
+
+
+def ask_in_view(script: Path) -> None:
+    """Rewrite the theme's script so that it measures code where a reader is, not everywhere.
+
+    Raises:
+        ValueError: if the script is not the one that this was written for.
+    """
+    text = script.read_text(encoding="utf-8")
+    if ASKED_IN_VIEW in text:
+        return
+    if ASKED_AT_ONCE not in text:
+        raise ValueError(f"{script} no longer measures code by {ASKED_AT_ONCE!r}: mend ask_in_view in {__file__}.")
+    script.write_text(NEARBY + text.replace(ASKED_AT_ONCE, ASKED_IN_VIEW), encoding="utf-8")
 
 
 def unpack_films(html: str, page: Path, images: Path) -> str:
@@ -151,10 +178,11 @@ def trim_site(app: Sphinx, error: Exception | None) -> None:
         return
     icons: set[str] = set()
     static = Path(app.outdir) / "_static"
+    options = (static / "documentation_options.js").read_text(encoding="utf-8")
     for page in Path(app.outdir).rglob("*.html"):
         html = page.read_text(encoding="utf-8")
         icons |= set(re.findall(r"\bfa-[\w-]+", html))
-        trimmed = unpack_films(bundle_styles(trim(html)), page, Path(app.outdir) / "_images")
+        trimmed = unpack_films(bundle_styles(trim(html, options)), page, Path(app.outdir) / "_images")
         trimmed = defer_images(trimmed, page)
         if trimmed != html:
             page.write_text(trimmed, encoding="utf-8")
@@ -164,6 +192,7 @@ def trim_site(app: Sphinx, error: Exception | None) -> None:
         icons |= set(re.findall(r"\bfa-[\w-]+", script.read_text(encoding="utf-8", errors="ignore")))
     write_bundle(static, icons)
     trim_icon_font(static, icons)
+    ask_in_view(static / "scripts" / "pydata-sphinx-theme.js")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

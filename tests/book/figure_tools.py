@@ -16,6 +16,8 @@ FRAME_LIMIT = 16.0  # milliseconds
 
 def figure_on(page: Page, name: str) -> Locator:
     """The figure of that name, once it is ready and in view."""
+    # It is drawn when somebody comes near.
+    page.locator(f'.pjap-figure[data-name="{name}"]').evaluate("root => root.scrollIntoView()")
     figure = page.locator(f'.pjap-figure[data-name="{name}"][data-ready]')
     figure.wait_for(state="attached")
     figure.scroll_into_view_if_needed()

@@ -140,7 +140,9 @@ def test_a_figure_that_cannot_load_leaves_the_page_as_it_is(site, browser):
     context = browser.new_context()
     page = context.new_page()
     page.route("**/one-point.js*", lambda route: route.abort())
-    page.goto(f"{site}/{INDEX}", wait_until="load")
+    with page.expect_event("requestfailed"):
+        page.goto(f"{site}/{INDEX}", wait_until="load")
+        page.locator(".pjap-figure").evaluate("root => root.scrollIntoView()")
     page.wait_for_timeout(300)
     assert not page.locator(".pjap-figure").is_visible()
     assert page.locator("article .cell_output figure img").first.is_visible()

@@ -5,7 +5,7 @@ Skipped where there is no Chromium, unless CI is set. Screenshots are left under
 
 import pytest
 import yaml
-from tools.audit import LAID_OUT
+from tools.audit import LAID_OUT, draw_figures
 from tools.reference_notebooks import ROOT
 
 from tests.book.conftest import SCREENSHOTS
@@ -22,6 +22,7 @@ def test_a_page_shows_itself_whole(visit, page_name, width, theme):
     across, down = WIDTHS[width]
     page = visit(f"{page_name}.html", width=across, height=down, theme=theme, reduced_motion="reduce")
     page.add_style_tag(content=LAID_OUT)
+    draw_figures(page)
     page.evaluate("document.fonts.ready.then(() => true)")
     # Images load as they come near: walk down the page once.
     page.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")

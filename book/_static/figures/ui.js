@@ -200,16 +200,17 @@ function aboveLevel(side, values, level) {
   for (let row = 0; row + 1 < side.length; row++) {
     let from = null; // where a run of cells that are above with all corners began: it becomes one rectangle
     for (let column = 0; column + 1 < side.length; column++) {
-      const corners = [[row, column], [row, column + 1], [row + 1, column + 1], [row + 1, column]];
-      const cell = corners.map(([r, c]) => ({ x: side[c], y: side[r], above: values[r][c] - level }));
-      const whole = cell.every(({ above }) => above >= 0);
+      const [below, over] = [values[row], values[row + 1]];
+      const heights = [below[column], below[column + 1], over[column + 1], over[column]];
+      const whole = Math.min(...heights) >= level;
       if (whole && from === null) from = side[column];
       if (from !== null && (!whole || column + 2 === side.length)) {
         area += closed(rectangle(from, side[row], side[whole ? column + 1 : column], side[row + 1]));
         from = null;
       }
-      if (whole) continue;
-      const { polygon, cuts } = clipCell(cell);
+      if (whole || Math.max(...heights) < level) continue;
+      const places = [[column, row], [column + 1, row], [column + 1, row + 1], [column, row + 1]];
+      const { polygon, cuts } = clipCell(places.map(([c, r], i) => ({ x: side[c], y: side[r], above: heights[i] - level })));
       if (polygon.length) area += closed(polygon);
       for (let i = 0; i + 1 < cuts.length; i += 2) line += `M${onScreen(cuts[i])}L${onScreen(cuts[i + 1])}`;
     }
