@@ -67,13 +67,14 @@ STYLES = (
 BUNDLE = "site.css"
 STYLESHEET = re.compile(r'\s*<link (?=[^>]*stylesheet)[^>]*href="([^"]*_static/)([^"?]*)[^>]*>')
 EMBEDDED = re.compile(r'(?P<attribute>src|poster)="data:(?:image|video)/(?P<kind>\w+);base64,(?P<data>[^"]*)"')
-ASKED_AT_ONCE = "e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1"
+PLACE = "e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1"
+ASKED_AT_ONCE = f"e.tabIndex={PLACE}"
 ASKED_IN_VIEW = "nearby.unobserve(e),nearby.observe(e)"
-NEARBY = """const nearby=new IntersectionObserver(
+NEARBY = f"""const nearby=new IntersectionObserver(
   (seen)=>seen.filter((each)=>each.isIntersecting)
-    .map(({target:e})=>[e,e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1])
-    .forEach(([e,place])=>{e.tabIndex=place}),
-  {rootMargin:"100%"});
+    .map(({{target:e}})=>[e,{PLACE}])
+    .forEach(([e,place])=>{{e.tabIndex=place}}),
+  {{rootMargin:"100%"}});
 """
 """Makes what overflows reachable by the keyboard within a screen of what is seen: first asks all, then writes."""
 ICON = re.compile(r'(?:\.fa-[\w-]+::?before,?)+\{content:"(?P<content>[^"]*)"\}')

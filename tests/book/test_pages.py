@@ -4,20 +4,17 @@ Skipped where there is no Chromium, unless CI is set. Screenshots are left under
 """
 
 import pytest
-import yaml
 from tools.audit import LAID_OUT, draw_figures
-from tools.reference_notebooks import ROOT
+from tools.reference_notebooks import contents
 
 from tests.book.conftest import SCREENSHOTS
 
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
 WIDTHS = {"phone": (360, 780), "desktop": (1440, 900)}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("page_name", PAGES)
+@pytest.mark.parametrize("page_name", contents())
 def test_a_page_shows_itself_whole(visit, page_name, width, theme):
     across, down = WIDTHS[width]
     page = visit(f"{page_name}.html", width=across, height=down, theme=theme, reduced_motion="reduce")
@@ -47,3 +44,14 @@ def test_a_page_shows_itself_whole(visit, page_name, width, theme):
         "[document.querySelectorAll('.math').length, document.querySelectorAll('mjx-container').length]"
     )
     assert math[1] >= math[0], "some mathematics was not typeset"
+
+
+def test_code_that_overflows_can_be_scrolled_by_keyboard(visit):
+    page = visit("book/04-sign-agreement.html", width=360, height=780)
+    wide = page.locator("pre").filter(visible=True)
+    wide.first.wait_for()
+    found = wide.evaluate_all("all => all.findIndex(each => each.scrollWidth > each.clientWidth)")
+    assert found >= 0, "no code overflows: this test needs another page"
+    code = wide.nth(found)
+    code.evaluate("each => each.scrollIntoView()")
+    page.wait_for_function("each => each.tabIndex === 0", arg=code.element_handle())
