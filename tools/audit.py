@@ -130,6 +130,12 @@ def draw_figures(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
 
 
+def axe_violations(page: Page) -> list[str]:
+    """What axe-core finds wrong on a page."""
+    found = Axe().run(page).response["violations"]
+    return [f"{violation['id']}: {node['target'][-1]}" for violation in found for node in violation["nodes"]]
+
+
 def audit_page(browser: Browser, site: str, name: str) -> Findings:
     """Open a page in both themes and look."""
     found = Findings()
@@ -160,8 +166,7 @@ def audit_page(browser: Browser, site: str, name: str) -> Findings:
         draw_figures(page)
         if theme == "light":
             found.without_alt = page.evaluate(WITHOUT_ALT)
-        for violation in Axe().run(page).response["violations"]:
-            found.violations += [f"{violation['id']} ({theme}): {node['target'][-1]}" for node in violation["nodes"]]
+        found.violations += [f"{violation} ({theme})" for violation in axe_violations(page)]
         context.close()
     return found
 

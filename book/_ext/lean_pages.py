@@ -12,7 +12,8 @@
 - Scripts in the head hold up the first paint: they are deferred, all but the options that inline scripts write to,
   which become an inline script themselves.
 - The theme reports an error unless its colour mode has a default.
-- It asks of all code whether it overflows, and so has every section laid out at once: each is asked as it comes near.
+- It asks of all code whether it overflows, and so has every section laid out at once: each is asked as it comes near,
+  and can be reached by the keyboard until then.
 - Docutils gives entries of the bibliography a role that ARIA has withdrawn, in a list whose items are no list items.
 """
 
@@ -69,14 +70,15 @@ STYLESHEET = re.compile(r'\s*<link (?=[^>]*stylesheet)[^>]*href="([^"]*_static/)
 EMBEDDED = re.compile(r'(?P<attribute>src|poster)="data:(?:image|video)/(?P<kind>\w+);base64,(?P<data>[^"]*)"')
 PLACE = "e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1"
 ASKED_AT_ONCE = f"e.tabIndex={PLACE}"
-ASKED_IN_VIEW = "nearby.unobserve(e),nearby.observe(e)"
+ASKED_IN_VIEW = "e.tabIndex=0,nearby.unobserve(e),nearby.observe(e)"
 NEARBY = f"""const nearby=new IntersectionObserver(
   (seen)=>seen.filter((each)=>each.isIntersecting)
     .map(({{target:e}})=>[e,{PLACE}])
     .forEach(([e,place])=>{{e.tabIndex=place}}),
   {{rootMargin:"100%"}});
 """
-"""Makes what overflows reachable by the keyboard within a screen of what is seen: first asks all, then writes."""
+"""Takes out of the keyboard's reach what does not overflow, within a screen of what is seen: first asks all, then
+writes."""
 ICON = re.compile(r'(?:\.fa-[\w-]+::?before,?)+\{content:"(?P<content>[^"]*)"\}')
 
 

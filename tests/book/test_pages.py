@@ -4,7 +4,7 @@ Skipped where there is no Chromium, unless CI is set. Screenshots are left under
 """
 
 import pytest
-from tools.audit import LAID_OUT, draw_figures
+from tools.audit import LAID_OUT, axe_violations, draw_figures
 from tools.reference_notebooks import contents
 
 from tests.book.conftest import SCREENSHOTS
@@ -44,14 +44,20 @@ def test_a_page_shows_itself_whole(visit, page_name, width, theme):
         "[document.querySelectorAll('.math').length, document.querySelectorAll('mjx-container').length]"
     )
     assert math[1] >= math[0], "some mathematics was not typeset"
+    if width == "phone":  # where most overflows
+        assert axe_violations(page) == []
 
 
-def test_code_that_overflows_can_be_scrolled_by_keyboard(visit):
+def test_code_that_overflows_can_be_reached_by_keyboard_and_other_code_is_passed_by(visit):
     page = visit("book/04-sign-agreement.html", width=360, height=780)
-    wide = page.locator("pre").filter(visible=True)
-    wide.first.wait_for()
-    found = wide.evaluate_all("all => all.findIndex(each => each.scrollWidth > each.clientWidth)")
-    assert found >= 0, "no code overflows: this test needs another page"
-    code = wide.nth(found)
-    code.evaluate("each => each.scrollIntoView()")
-    page.wait_for_function("each => each.tabIndex === 0", arg=code.element_handle())
+    page.add_style_tag(content=LAID_OUT)
+    code = page.locator("pre[tabindex]").filter(visible=True)
+    code.first.wait_for()
+    wide = code.evaluate_all("all => all.map(each => each.scrollWidth > each.clientWidth)")
+    assert {True, False} == set(wide), "this test needs a page with code of both kinds"
+    reached = code.evaluate_all("all => all.map(each => each.tabIndex === 0)")
+    assert all(can for can, over in zip(reached, wide, strict=True) if over)
+
+    narrow = code.nth(wide.index(False))
+    narrow.evaluate("each => each.scrollIntoView()")
+    page.wait_for_function("each => each.tabIndex === -1", arg=narrow.element_handle())
