@@ -372,6 +372,7 @@ CHANGES = {
     "refresh": "random",
     "refresh_every": 4,
     "partners": "current",
+    "prioritised": "critics",
     "critic_learning_rate": 1e-3,
     "policy_learning_rate": 1e-3,
     "discount": 0.9,
@@ -445,6 +446,7 @@ def test_no_setting_is_left_untested():
     [
         ({"sampling": "per"}, "unknown sampling 'per': choose one of uniform, pjap"),
         ({"partners": "none"}, "unknown partners"),
+        ({"prioritised": "none"}, "unknown prioritised 'none': choose one of both, critics, policies"),
         ({"refresh": "all"}, "unknown refresh"),
         ({"steepness": -1.0}, "steepness must be .* at least 0, got -1.0"),
         ({"steepness": float("nan")}, "steepness"),
@@ -501,6 +503,30 @@ def test_acting_step_by_step_is_what_training_unrolls(name):
         seen = windows.observations[t] * data.observation_scale + data.observation_mean  # as the environment shows it
         actions, memory = learner.act(policy, np.asarray(seen, np.float64), memory)
         np.testing.assert_allclose(actions, trained[t], atol=1e-5)
+
+
+@pytest.mark.parametrize("prioritised", ["both", "critics", "policies"])
+def test_priorities_are_for_the_updates_that_are_named(prioritised):
+    """Half of the recorded joint actions are near the policies and pay 1, the others are far and pay nothing."""
+    rng = np.random.default_rng(0)
+    near = np.arange(400) % 2 == 0
+    dataset = SimpleNamespace(
+        observations=rng.normal(size=(400, 2, 4)),
+        actions=np.where(near[:, None, None], 0.0, 1.0) * np.ones((400, 2, 2)),
+        rewards=1.0 * near,
+        terminals=np.zeros(400, bool),
+        truncations=np.zeros(400, bool),
+        state=rng.normal(size=(400, 3)),
+    )
+    data = replay.load(dataset)
+    chosen = {"sampling": "pjap", "steepness": 20.0, "floor": 1e-9, "prioritised": prioritised}
+    learning = {"critic_learning_rate": 1e-2, "policy_learning_rate": 1e-6, "discount": 0.0}
+    settings = default_settings("bc", width=16, batch_size=64, **chosen, **learning)
+    state, _ = learner.train(settings, learner.init(settings, data, seed=0), data, 200)
+    _, metrics = learner.train(settings, state, data, 100)
+    assert metrics["distance_uniform"] == pytest.approx(0.5, abs=0.15)
+    drawn = {"policies": metrics["distance"] < 0.3, "critics": metrics["data_value"] > 0.8}
+    assert drawn == {each: prioritised in ("both", each) for each in drawn}
 
 
 # --- Coordination, on games whose truth is known --------------------------------------------------------------------

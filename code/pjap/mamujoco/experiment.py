@@ -34,7 +34,17 @@ from pjap.mamujoco.learner import Settings
 
 RESULTS = Path("runs/experiment")
 
-COMPARED = ("steepness", "target_ess", "exponent", "floor", "refresh", "refresh_size", "refresh_every", "partners")
+COMPARED = (
+    "steepness",
+    "target_ess",
+    "exponent",
+    "floor",
+    "refresh",
+    "refresh_size",
+    "refresh_every",
+    "prioritised",
+    "partners",
+)
 """The settings in which variants are compared: those of PJAP, and whose actions the partners' are."""
 
 

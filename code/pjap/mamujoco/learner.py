@@ -98,6 +98,8 @@ class Settings:
         refresh_every: updates between two re-scorings; a multiple of `policy_delay`, and a divisor of `train`'s
             updates with either sampling.
         partners: the other agents' actions in the policy update: "replayed" from the data (BRUD), or "current".
+        prioritised: with PJAP, whose updates draw by priority: of "both", as released, or of the "critics" or the
+            "policies" alone, the other kind drawing uniformly (the book's own ablation).
         width: units of a hidden layer.
         memory_size: units of the recurrent policy.
         sequence_length: steps in a window, for recurrent policies.
@@ -130,6 +132,7 @@ class Settings:
     refresh_size: int = 1024
     refresh_every: int = 10
     partners: Literal["replayed", "current"] = "replayed"
+    prioritised: Literal["both", "critics", "policies"] = "both"
     width: int = 128
     memory_size: int = 64
     sequence_length: int = 20
@@ -218,6 +221,7 @@ def _check_choices(settings: Settings) -> None:
         "sampling": SAMPLINGS,
         "refresh": ("random", "sweep"),
         "partners": ("replayed", "current"),
+        "prioritised": ("both", "critics", "policies"),
     }
     for name, allowed in choices.items():
         value = getattr(settings, name)
@@ -640,7 +644,7 @@ def policy_loss(
 
 
 def _key(state: State, purpose: int) -> jax.Array:
-    """The random key of the next update: 0 re-scoring, 1 updating, 2 measuring."""
+    """The random key of the next update: 0 re-scoring, 1 updating, 2 measuring, 3 the policies' own batch."""
     key = jax.random.wrap_key_data(state.key, impl=GENERATOR)
     return jax.random.fold_in(jax.random.fold_in(key, state.updates), purpose)
 
@@ -720,18 +724,25 @@ def update_policies(
 def _update(
     settings: Settings, data: Data, exact: ExactCritic | None, state: State
 ) -> tuple[State, dict[str, jax.Array]]:
-    """`policy_delay` critic updates, each on its own batch, then one policy update on the last batch."""
+    """`policy_delay` critic updates, each on its own batch, then one policy update on the last batch.
+
+    With priorities for one of the two alone, the policy update draws a batch of its own.
+    """
+    for_critics = None if settings.prioritised == "policies" else state.priorities
 
     def improve_critics(state: State, _: None) -> tuple[State, tuple[jax.Array, dict[str, jax.Array]]]:
         batch_key, critic_key = jax.random.split(_key(state, 1))
-        starts = _draw(settings, data, state.priorities, batch_key)
+        starts = _draw(settings, data, for_critics, batch_key)
         measured: dict[str, jax.Array] = {}
         if exact is None:
             state, measured = update_critics(settings, state, replay.take(data, starts, settings.window), critic_key)
         return state._replace(updates=state.updates + 1), (starts, measured)
 
     state, (starts, metrics) = jax.lax.scan(improve_critics, state, length=settings.policy_delay)
-    state, measured = update_policies(settings, state, replay.take(data, starts[-1], settings.window), exact)
+    own = starts[-1]
+    if settings.prioritised != "both":
+        own = _draw(settings, data, None if for_critics is not None else state.priorities, _key(state, 3))
+    state, measured = update_policies(settings, state, replay.take(data, own, settings.window), exact)
     return state, {name: values.mean() for name, values in metrics.items()} | measured
 
 
