@@ -250,7 +250,7 @@ def show(title: str, values: Sequence[float], form: str = ",.3f") -> None:
 
 
 def time_learners(data: Data, names: Sequence[str], repetitions: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds an update, the share of the limit and the ratios, of every learner."""
+    """Updates a second, the shares of both limits and the ratios, of every learner."""
     results: dict[str, dict[str, list[float]]] = {}
     for name in names:
         programs, products = {}, {}

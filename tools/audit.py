@@ -130,9 +130,9 @@ def draw_figures(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
 
 
-def axe_violations(page: Page) -> list[str]:
-    """What axe-core finds wrong on a page."""
-    found = Axe().run(page).response["violations"]
+def axe_violations(page: Page, within: str = "html") -> list[str]:
+    """What axe-core finds wrong on a page, or within the part of it that a selector names."""
+    found = Axe().run(page, context=within).response["violations"]
     return [f"{violation['id']}: {node['target'][-1]}" for violation in found for node in violation["nodes"]]
 
 

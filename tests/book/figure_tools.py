@@ -1,4 +1,4 @@
-"""What the tests of the interactive figures share: moving handles, reading states, running the copied Python, axe."""
+"""What the tests of the interactive figures share: moving handles, reading states, running the copied Python."""
 
 import os
 import re
@@ -6,7 +6,6 @@ import subprocess
 import sys
 from urllib.parse import parse_qs
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
 from tools.reference_notebooks import ROOT
 
@@ -94,13 +93,6 @@ def run_python(code: str) -> dict[str, list[float]]:
         assert found, f"cannot read the printed line {line!r}"
         printed[found[1]] = [float(number) for number in found[2].split(",")]
     return printed
-
-
-def axe_violations(page: Page, selector: str = ".pjap-figure") -> list[str]:
-    """What axe-core finds wrong inside a part of the page."""
-    # Without `preload`, which asks for stylesheets at addresses where they are not.
-    found = Axe().run(page, context=selector, options={"preload": False}).response["violations"]
-    return [f"{violation['id']}: {node['html'][:200]}" for violation in found for node in violation["nodes"]]
 
 
 def sideways_scroll(page: Page) -> int:

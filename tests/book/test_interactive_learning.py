@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from tools.audit import axe_violations
 
 from pjap.games import (
     critical_steepness,
@@ -17,7 +18,6 @@ from pjap.games import (
 )
 from pjap.priorities import effective_sample_size, joint_action_distance
 from tests.book.figure_tools import (
-    axe_violations,
     copied,
     drag,
     figure_on,
@@ -544,7 +544,7 @@ def test_it_speaks_in_one_place(visit, page_name, name):
 def test_axe_finds_nothing_and_nothing_scrolls_sideways(visit, page_name, name, width, theme):
     page = visit(page_name, width=width, theme=theme, reduced_motion="reduce")
     figure = figure_on(page, name)
-    assert axe_violations(page) == []
+    assert axe_violations(page, ".pjap-figure") == []
     if figure.locator("[data-choice]").count():
         figure.locator("[data-choice=wrong]").click()
     if name == "learner":
@@ -553,5 +553,5 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(visit, page_name, name, 
             assert control.bounding_box()["height"] >= 24
     figure.get_by_text("The same in Python").click()
     next_frame(page)
-    assert axe_violations(page) == []
+    assert axe_violations(page, ".pjap-figure") == []
     assert sideways_scroll(page) <= 0

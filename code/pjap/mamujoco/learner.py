@@ -729,6 +729,7 @@ def _update(
     With priorities for one of the two alone, the policy update draws a batch of its own.
     """
     for_critics = None if settings.prioritised == "policies" else state.priorities
+    for_policies = None if settings.prioritised == "critics" else state.priorities
 
     def improve_critics(state: State, _: None) -> tuple[State, tuple[jax.Array, dict[str, jax.Array]]]:
         batch_key, critic_key = jax.random.split(_key(state, 1))
@@ -741,7 +742,7 @@ def _update(
     state, (starts, metrics) = jax.lax.scan(improve_critics, state, length=settings.policy_delay)
     own = starts[-1]
     if settings.prioritised != "both":
-        own = _draw(settings, data, None if for_critics is not None else state.priorities, _key(state, 3))
+        own = _draw(settings, data, for_policies, _key(state, 3))
     state, measured = update_policies(settings, state, replay.take(data, own, settings.window), exact)
     return state, {name: values.mean() for name, values in metrics.items()} | measured
 
