@@ -236,6 +236,22 @@ def test_time_can_be_scrubbed_stepped_played_and_paused(visit, sources):
     figure.get_by_role("button", name="Play").wait_for()
 
 
+@pytest.mark.parametrize("hold", ["new KeyboardEvent('keydown', {key: 'Home'})", "new PointerEvent('pointerdown')"])
+def test_taking_hold_of_time_stops_the_film_where_that_moves_nothing(visit, sources, hold):
+    figure = figure_on(visit(CHAPTER_7), "learner")
+    figure.evaluate(
+        f"""figure => {{
+            figure.querySelector('[data-choice=wrong]').click();
+            return new Promise(requestAnimationFrame).then(() => {{  // it plays now, and is still at step 0
+                figure.querySelector('.pjap-transport input').dispatchEvent({hold});
+            }});
+        }}"""
+    )
+    figure.page.wait_for_timeout(200)
+    assert_shows(figure, STATES[0] | {"step": "0"}, sources)
+    figure.get_by_role("button", name="Play").wait_for()
+
+
 def test_with_reduced_motion_it_goes_on_in_steps(visit, sources):
     figure = still(visit, address(CHAPTER_7, "learner", STATES[1]))
     figure.get_by_role("button", name="Ten steps on").click()

@@ -419,7 +419,11 @@ function createTransport({ onPlay, onStep, onScrub }) {
   const play = button("Play", onPlay);
   const slider = html("input", { type: "range", min: 0, max: STEPS, step: 1 });
   const output = html("output", { class: "pjap-number" });
-  slider.addEventListener("input", () => onScrub(Number(slider.value)));
+  const scrub = () => onScrub(Number(slider.value));
+  slider.addEventListener("input", scrub);
+  // Taking hold of it stops the film even where that moves nothing, as Home does at step 0: no input event tells of it.
+  slider.addEventListener("pointerdown", scrub);
+  slider.addEventListener("keydown", ({ key }) => key !== "Tab" && scrub());
   const scrubber = html("label", { class: "pjap-field pjap-slider" }, html("span", {}, "Step"), slider, output);
   const element = html("div", { class: "pjap-row pjap-transport pjap-secret" });
   element.append(play, button("Step back", () => onStep(-1)), button("Step on", () => onStep(1)), scrubber);
