@@ -135,6 +135,16 @@ def test_methods_are_compared_under_the_same_common_settings():
     assert grouped["good", "cql", "cql_samples=4", 40]["uniform"][1] is results[3]
 
 
+def test_labels_say_what_tells_a_place_from_its_like():
+    short, long = ("good", "cql", "cql_samples=4", 40_000), ("good", "cql", "cql_samples=4", 100_000)
+    other, alone = ("good", "cql", "cql_samples=4,reward_scale=0.1", 40_000), ("good", "bc", "cql_samples=4", 40_000)
+    assert experiment.own_settings(short, [short]) == []
+    assert experiment.own_settings(short, [short, long, alone]) == []
+    assert experiment.own_settings(other, [short, long, other, alone]) == ["reward_scale=0.1"]
+    assert experiment.own_settings(short, [short, other]) == []
+    assert experiment.own_settings(alone, [short, other, alone]) == []
+
+
 def test_a_dask_cluster_that_loses_a_worker_loses_no_result(vaults, tmp_path):
     distributed = pytest.importorskip("distributed")
     sweep = Sweep(datasets=("small",), variants=("uniform",), seeds=(0, 1, 2, 3), **SMALL)

@@ -10,6 +10,7 @@ from tests.games import strategies
 
 from pjap import games as g
 from pjap.mamujoco.bridge import PushGame
+from pjap.mamujoco.networks import update_targets
 
 
 @given(strategies.datasets(2), strategies.policies(2), strategies.actions)
@@ -93,3 +94,13 @@ def test_no_state_twice(data):
 
     ones = jax.grad(loss)(policy, jnp.ones(5))
     np.testing.assert_allclose(jax.grad(loss)(policy, P), P * ones, atol=1e-5)
+
+
+@given(st.floats(-10, 10), st.floats(0, 0.999), st.floats(0.001, 1), st.integers(1, 200))
+def test_the_pace_of_the_targets(reward, discount, rate, updates):
+    """prop-target-pace: the learners' own averaging of targets, with a critic that always equals its targets."""
+    value = np.float64(0)
+    for _ in range(updates):
+        value = update_targets(value, reward + discount * value, rate)
+    predicted = reward / (1 - discount) * (1 - (1 - rate * (1 - discount)) ** updates)
+    assert value == pytest.approx(predicted, rel=1e-9, abs=1e-9)

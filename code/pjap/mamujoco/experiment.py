@@ -438,6 +438,25 @@ def group(results: Iterable[dict[str, Any]]) -> dict[Place, dict[str, dict[int, 
     return places
 
 
+def own_settings(place: Place, places: Iterable[Place]) -> list[str]:
+    """The common settings that tell a place from the others with its dataset and learner, for labels.
+
+    Args:
+        place: one of `places`.
+        places: as `group` has them.
+
+    Returns:
+        Those that not all of the others share.
+
+    Example:
+        >>> own_settings(("good", "bc", "width=64", 9), [("good", "bc", "width=64", 9), ("good", "bc", "", 9)])
+        ['width=64']
+    """
+    alike = [other for other in places if other[:2] == place[:2]]
+    shared = set.intersection(*(set(other[2].split(",")) for other in alike))
+    return [setting for setting in place[2].split(",") if setting and setting not in shared]
+
+
 def _row(method: str, by_seed: dict[int, dict[str, Any]], uniform: dict[int, dict[str, Any]]) -> dict[str, Any]:
     """What the report says of one method, beside uniform sampling in the same place."""
     scores, baseline = ({seed: _score(result) for seed, result in each.items()} for each in (by_seed, uniform))
