@@ -69,7 +69,8 @@ def numbers(figure: Locator, name: str) -> list[float]:
 def url_state(page: Page, name: str) -> dict[str, str]:
     """The state of a figure in the page's address, once it stands there."""
     page.wait_for_function("name => location.hash.includes(name + '.')", arg=name)
-    page.wait_for_timeout(300)  # longer than the figure waits before it writes
+    # Longer than the figure waits before it writes, by the page's own clock: its timers run in order.
+    page.evaluate("new Promise(done => setTimeout(done, 300))")
     entries = parse_qs(page.evaluate("location.hash").removeprefix("#pjap&"))
     return {key.removeprefix(f"{name}."): value[0] for key, value in entries.items() if key.startswith(f"{name}.")}
 
@@ -77,7 +78,9 @@ def url_state(page: Page, name: str) -> dict[str, str]:
 def copied(figure: Locator, button: str) -> str:
     """What a copy button puts into the clipboard."""
     figure.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    figure.get_by_role("button", name=button).click()
+    pressed = figure.get_by_role("button", name=button).element_handle()
+    pressed.click()
+    figure.page.wait_for_function("button => button.textContent === 'Copied'", arg=pressed)
     text: str = figure.page.evaluate("navigator.clipboard.readText()")
     return text
 

@@ -292,8 +292,8 @@ def test_data_are_drawn_and_erased_by_mouse(visit, sources):
     figure = still(visit)
     page = figure.page
     figure.get_by_label("Draw data").check()
-    assert figure.get_by_role("combobox", name="Data").input_value() == "drawn"
     next_frame(page)
+    assert figure.get_by_role("combobox", name="Data").input_value() == "drawn"
     assert figure.locator('td[data-value="pjap.reward"]').text_content() == "no data"
     figure.locator(".pjap-frame").first.scroll_into_view_if_needed()
     for point in DRAWN:

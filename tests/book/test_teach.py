@@ -147,15 +147,15 @@ def test_a_slide_that_is_too_full_would_be_seen(browser, deck):
 def test_keys_turn_the_slides_and_open_the_notes(browser, deck, slides):
     page, _, errors = open_deck(browser, deck)
 
-    def place():
-        page.wait_for_timeout(100)
-        return page.evaluate("Math.round(scrollY / innerHeight) + 1"), page.evaluate("location.hash")
+    def comes_to(place):
+        shown = "Math.round(scrollY / innerHeight) + 1"
+        page.wait_for_function(f"place => {shown} === place && location.hash === '#' + place", arg=place)
 
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
-    assert place() == (3, "#3")
+    comes_to(3)
     page.keyboard.press("ArrowLeft")
-    assert place() == (2, "#2")
+    comes_to(2)
     with page.expect_popup() as opened:
         page.keyboard.press("s")
     notes = opened.value
@@ -163,11 +163,11 @@ def test_keys_turn_the_slides_and_open_the_notes(browser, deck, slides):
     assert notes.inner_text("#title") == slides[1].title
     assert f"minute {slides[1].starts} to {slides[2].starts}" in notes.inner_text("#place")
     notes.keyboard.press("ArrowRight")
-    assert place() == (3, "#3")
+    comes_to(3)
     assert "Keep the table in sight" in notes.inner_text("#notes")
     page.keyboard.press("End")
     page.keyboard.press("ArrowRight")
-    assert place() == (len(slides), f"#{len(slides)}")
+    comes_to(len(slides))
     assert errors == []
     page.context.close()
 
