@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,7 +187,11 @@ def test_a_quick_sweep_is_small():
         (lambda: Run("good", "bc", "nearest", 0), "unknown sampling 'nearest'"),
         (lambda: Run("good", "bc", "pjap,steepness=-1", 0), "steepness must be a finite number of at least 0, got -1"),
         (lambda: Run("good", "bc", "pjap,steep=1", 0), "unknown setting 'steep'"),
+        (lambda: Run("good", "bc", "pjap,steepness=steep", 0), "steepness must be a number, got 'steep'"),
         (lambda: Run("good", "bc", "pjap,steepness", 0), "expected SETTING=VALUE"),
+        (lambda: Run("good", "bc", "pjap,floor=0.1,floor=0.2", 0), "says floor twice"),
+        (lambda: Run("good", "bc", "pjap,sampling=uniform", 0), "says sampling twice"),
+        (lambda: Run("vaults/good", "bc", "uniform", 0), "not a path, got 'vaults/good'"),
         (lambda: Run("good", "bc", "uniform", 0, updates=15, evaluate_every=10), "multiple of evaluate_every"),
         (lambda: Run("good", "bc", "uniform", 0, episodes=0), "episodes must be at least 1"),
         (lambda: experiment.read_results(Path("nowhere")), "holds no results"),
@@ -208,6 +213,28 @@ def test_the_command_says_what_is_wrong_and_leaves_nothing_behind(vaults, tmp_pa
     (tmp_path / "broken.json").write_text('{"run": {"seed": 0}}')
     assert cli.main(["experiment", "report", "--results", str(tmp_path)]) == 1
     assert "not a whole result" in capsys.readouterr().err
+
+
+def test_data_that_are_missing_or_damaged_stop_a_sweep_before_any_training(vaults, tmp_path, monkeypatch):
+    def train(*_):
+        pytest.fail("it has begun to train")
+
+    monkeypatch.setattr(experiment, "perform", train)
+    shutil.copytree(vaults, tmp_path / "vaults")
+    (tmp_path / "vaults" / "mamujoco" / "2halfcheetah.vlt" / "damaged").mkdir()
+    for sweep, message in (
+        (Sweep(datasets=("small", "god"), **SMALL), "make it with .*, or choose one of one-team, good"),
+        (Sweep(datasets=("good",), scenario="3hopper", **SMALL), "3hopper.vlt/good: make it with"),
+        (Sweep(datasets=("small", "damaged"), **SMALL), "metadata.json"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            experiment.run_sweep(sweep, tmp_path / "vaults", tmp_path / "results")
+
+
+def test_a_sweep_that_is_done_needs_no_data_and_a_run_named_twice_is_one(vaults, tmp_path):
+    sweep = Sweep(datasets=("small",), variants=("uniform", "uniform"), seeds=(0, 0), **SMALL)
+    (path,) = experiment.run_sweep(sweep, vaults, tmp_path / "results")
+    assert experiment.run_sweep(sweep, tmp_path / "no-vaults", tmp_path / "results") == [path]
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs a folder that cannot be written to")

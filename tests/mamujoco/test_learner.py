@@ -458,6 +458,12 @@ def test_no_setting_is_left_untested():
         ({"critic_learning_rate": 0.0}, "critic_learning_rate"),
         ({"refresh_every": 3}, "refresh_every must be a multiple of policy_delay"),
         ({"alpha": 3.0}, "unknown setting 'alpha'"),
+        ({"steepness": "steep"}, "steepness must be a number, got 'steep'"),
+        ({"target_ess": "a tenth"}, "target_ess must be a number, got 'a tenth'"),
+        ({"discount": None}, "discount must be a number, got None"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, got 2.5"),
+        ({"width": True}, "width must be a whole number, got True"),
+        ({"normalise": "no"}, "normalise must be True or False, got 'no'"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):

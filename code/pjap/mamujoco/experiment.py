@@ -28,7 +28,15 @@ from tqdm import tqdm
 
 from pjap.mamujoco import learner, replay, statistics
 from pjap.mamujoco.behaviour import describe_returns, require_writable, write_atomically
-from pjap.mamujoco.dataset import DEFAULT_FOLDER, MIXTURES, MixtureSettings, episode_returns, make_vault, read_vault
+from pjap.mamujoco.dataset import (
+    DEFAULT_FOLDER,
+    MIXTURES,
+    MixtureSettings,
+    episode_returns,
+    load_source,
+    make_vault,
+    read_vault,
+)
 from pjap.mamujoco.environment import Environment
 from pjap.mamujoco.learner import Settings
 
@@ -74,6 +82,8 @@ class Run:
 
     def __post_init__(self) -> None:
         self.settings  # noqa: B018 an unknown learner or variant is refused here and not in the middle of a sweep
+        if Path(self.dataset).name != self.dataset:
+            raise ValueError(f"dataset must be the name of a Vault, not a path, got {self.dataset!r}")
         if self.updates < 1 or self.evaluate_every < 1 or self.updates % self.evaluate_every:
             raise ValueError(
                 f"updates must be a positive multiple of evaluate_every, got {self.updates} and {self.evaluate_every}"
@@ -122,7 +132,7 @@ class Sweep:
         """The runs, seed by seed, so that a sweep that is stopped early has whole rows of the table.
 
         Returns:
-            One run for each combination.
+            One run for each combination, also where it is named twice.
 
         Raises:
             ValueError: for an unknown learner or variant, or numbers that do not go together.
@@ -132,10 +142,11 @@ class Sweep:
             seeds, learners = self.seeds[:2], self.learners[:1]
             sweep = replace(self, seeds=seeds, learners=learners, updates=2000, evaluate_every=1000, episodes=4)
         combinations = product(sweep.seeds, sweep.datasets, sweep.learners, sweep.variants)
-        return [
+        runs = (
             Run(dataset, name, variant, seed, sweep.updates, sweep.evaluate_every, sweep.episodes, sweep.scenario)
             for seed, dataset, name, variant in combinations
-        ]
+        )
+        return list(dict.fromkeys(runs))
 
 
 def parse_variant(variant: str) -> dict[str, Any]:
@@ -148,7 +159,7 @@ def parse_variant(variant: str) -> dict[str, Any]:
         Setting to value; words that are no Python literal stay words.
 
     Raises:
-        ValueError: if it is not of the form SAMPLING[,SETTING=VALUE]...
+        ValueError: if it is not of the form SAMPLING[,SETTING=VALUE]..., or says a setting twice.
 
     Example:
         >>> parse_variant("pjap,steepness=10,partners=current")
@@ -160,6 +171,8 @@ def parse_variant(variant: str) -> dict[str, Any]:
         name, equals, text = change.partition("=")
         if not (name and equals and text):
             raise ValueError(f"variant {variant!r} has the part {change!r}, expected SETTING=VALUE")
+        if name in settings:
+            raise ValueError(f"variant {variant!r} says {name} twice: leave one of them out")
         try:
             settings[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
@@ -307,10 +320,10 @@ def run_sweep(
     require_writable(results)
     if sweep.quick:
         runs = [replace(run, dataset=f"quick-{run.dataset}") for run in runs]
-    for scenario, dataset in sorted({(run.scenario, run.dataset) for run in runs}):
-        make_missing(scenario, dataset, vaults)
     vaults, results = vaults.absolute(), results.absolute()
     todo = [run for run in runs if not (results / f"{run.name}.json").exists()]
+    for scenario, dataset in sorted({(run.scenario, run.dataset) for run in todo}):
+        read_or_make(scenario, dataset, vaults)
     print(f"{len(runs)} runs: {len(runs) - len(todo)} done, {len(todo)} to do")
 
     # One core a process: on a small machine that beats several cores for one run. XLA reads this when it starts.
@@ -331,17 +344,26 @@ def _carry_out(jobs: Sequence[Any], workers: int, scheduler: str | None) -> Iter
         yield from joblib.Parallel()(jobs)
 
 
-def make_missing(scenario: str, dataset: str, vaults: Path) -> None:
-    """Make the Vault of a named mixture where it is missing; "quick-NAME" is a small one of NAME.
+def read_or_make(scenario: str, dataset: str, vaults: Path) -> None:
+    """See that a Vault is whole; make that of a named mixture where it is missing. "quick-NAME" is a small one of NAME.
 
     Args:
         scenario: of the data.
         dataset: name of the Vault.
         vaults: folder of the Vaults.
+
+    Raises:
+        ValueError: if the Vault is damaged, or missing and of no known mixture.
     """
+    path = vaults / "mamujoco" / f"{scenario}.vlt" / dataset
     mixture = dataset.removeprefix("quick-")
-    if (vaults / "mamujoco" / f"{scenario}.vlt" / dataset).exists() or mixture not in MIXTURES:
-        return  # where it is neither there nor known, reading it says so
+    if path.exists():
+        read_vault(path, scenario)
+        return
+    known = [name for name, sources in MIXTURES.items() if load_source(sources[0])[0] == scenario]
+    if mixture not in known:
+        others = f", or choose one of {', '.join(known)}" if known else ""
+        raise ValueError(f"there is no Vault at {path}: make it with `pjap dataset make`{others}")
     quick = mixture != dataset
     settings = MixtureSettings(sources=MIXTURES[mixture], transitions=5000, copies=5) if quick else MixtureSettings()
     make_vault(dataset, settings, vaults)

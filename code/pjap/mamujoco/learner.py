@@ -37,6 +37,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -154,6 +155,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         _check_choices(self)
+        _check_kinds(self)
         _check_ranges(self)
         if self.refresh_every % self.policy_delay:
             raise ValueError(
@@ -227,6 +229,18 @@ def _check_choices(settings: Settings) -> None:
         value = getattr(settings, name)
         if value not in allowed:
             raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(allowed)}")
+
+
+def _check_kinds(settings: Settings) -> None:
+    """A variant on the command line may hold a word where a number is meant."""
+    kinds = {bool: (bool, "True or False"), int: (Integral, "a whole number"), float: (Real, "a number")}
+    for field in fields(Settings):
+        value, default = getattr(settings, field.name), field.default
+        if isinstance(default, str) or (default is None and value is None):
+            continue
+        kind, words = kinds[float if default is None else type(default)]
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            raise ValueError(f"{field.name} must be {words}, got {value!r}")
 
 
 def _check_ranges(settings: Settings) -> None:
