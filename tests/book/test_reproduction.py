@@ -39,7 +39,11 @@ def folder(tmp_path):
 
 
 def robot_verdicts(names):
-    return {(place[1], quantity): verdict for place, quantity, _, _, verdict in names["robot"]}
+    """The verdicts on a learner, over all lengths of its runs."""
+    verdicts = {}
+    for place, quantity, _, _, verdict in names["robot"]:
+        verdicts.setdefault((place[1], quantity), set()).add(verdict)
+    return verdicts
 
 
 def published():
@@ -88,16 +92,16 @@ def test_published_verdicts_follow_from_the_files():
 
 
 def test_other_results_give_other_verdicts(folder, monkeypatch):
-    for path in (folder / "results" / "experiment").glob("*-good-bc-pjap-50000-*.json"):
+    for path in (folder / "results" / "experiment").glob("*-good-bc-pjap-*.json"):
         rewrite(path, lambda content: [point.update({"return": 9999.0, "distance": 0.5}) for point in content["curve"]])
     for path in (folder / "results" / "experiment").glob("*-good-cql-pjap*-seed[1-9].json"):
         path.unlink()
     rewrite(folder / "results" / "twin-peaks-paper.json", lambda content: content["readings"][0].update(reward=0.2))
     names = run_page(folder, monkeypatch)
     verdicts = robot_verdicts(names)
-    assert verdicts["bc", "return"] == "holds"
-    assert verdicts["bc", "distance"] == "reversed"
-    assert verdicts["cql", "return"] == "one pair", "one seed is no comparison"
+    assert verdicts["bc", "return"] == {"holds"}
+    assert verdicts["bc", "distance"] == {"reversed"}
+    assert verdicts["cql", "return"] == {"one pair"}, "one seed is no comparison"
     assert [claim[-1] for claim in names["claims"] if claim[0] == "twin peaks"].count("not reproduced") == 1
 
 
@@ -125,7 +129,7 @@ def test_teams_that_have_not_learnt_to_run_decide_nothing(folder, monkeypatch):
 def test_the_papers_own_learner_takes_its_place_when_it_has_run(folder, monkeypatch):
     pretend_that_recurrent_has_run(folder, lambda content: None)
     names = run_page(folder, monkeypatch)
-    assert robot_verdicts(names)["recurrent-cql", "distance"] == "holds"
+    assert robot_verdicts(names)["recurrent-cql", "distance"] == {"holds"}
     assert "not run" not in [claim[-1] for claim in names["claims"]]
     assert "50,000" in names["lines"][-1], "a tenth of the paper's updates is not the paper's experiment"
     assert "decide nothing" not in names["lines"][-1]
