@@ -59,12 +59,22 @@ def test_an_interrupted_run_goes_on_to_the_same_result(vaults, tmp_path, monkeyp
 
 def start_command(vaults, results):
     arguments = ["experiment", "run", "--vaults", str(vaults), "--results", str(results), "--datasets", "small"]
-    arguments += ["--variants", "pjap", "--seeds", "0", "--updates", "60", "--evaluate-every", "20", "--episodes", "1"]
+    arguments += ["--variants", "pjap", "--seeds", "0", "--updates", "300", "--evaluate-every", "20", "--episodes", "1"]
     program = "import sys; from pjap.cli import main; sys.exit(main(sys.argv[1:]))"
     # The second process takes the first one's compiled program.
     cache = {"JAX_COMPILATION_CACHE_DIR": str(vaults / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     command = [sys.executable, "-c", program, *arguments]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **cache})
+
+
+def stop_command(process, stop):
+    """Send a signal until it is heeded: Python drops an interrupt that falls into a destructor."""
+    while True:
+        process.send_signal(stop)
+        try:
+            return process.communicate(timeout=4)[1]
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def test_a_stopped_and_a_killed_command_go_on_to_the_same_result(vaults, tmp_path):
@@ -77,8 +87,7 @@ def test_a_stopped_and_a_killed_command_go_on_to_the_same_result(vaults, tmp_pat
         while {path.stat().st_mtime_ns for path in (cut / "unfinished").glob("[!.]*.npz")} <= before:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.005)
-        process.send_signal(stop)  # a new checkpoint has just been written
-        _, errors = process.communicate()
+        errors = stop_command(process, stop)  # a new checkpoint has just been written
         assert process.returncode == status
         assert "Traceback" not in errors
         assert not list(cut.glob("*.json"))
