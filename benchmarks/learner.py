@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
+from unittest import mock
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
 if hasattr(os, "sched_setaffinity"):
@@ -32,13 +33,13 @@ import numpy as np
 from jax.extend.core import jaxprs_in_params
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from pjap.mamujoco import learner, replay
+from pjap.mamujoco import learner, networks, replay
 from pjap.mamujoco.dataset import Dataset
 from pjap.mamujoco.learner import Settings, State
 from pjap.mamujoco.replay import Data
 from pjap.priorities import proximal_priorities
 
-UPDATES = {"bc": 2000, "cql": 200, "recurrent-cql": 100}
+UPDATES = {"bc": 2000, "cql": 200, "recurrent-cql": 200}
 """Updates in one timing of each learner: a few seconds, next to which what `train` measures at its end is little."""
 
 
@@ -68,9 +69,12 @@ Product = tuple[tuple[int, ...], tuple[int, ...], Any]
 def matrix_products(program: Callable[..., Any], *arguments: Any) -> Counter[Product]:
     """How often each matrix product is done, loops of known length unrolled, dead code left out.
 
-    A loop of unknown length counts as one turn.
+    A loop of unknown length counts as one turn. What a layer computes a second time, to spare a transposition, does not
+    count: it is our program's choice.
     """
-    traced = jax.make_jaxpr(program)(*arguments).jaxpr
+    once = networks.product
+    with mock.patch.object(networks, "product", lambda inputs, weight, transposed=None: once(inputs, weight)):
+        traced = jax.make_jaxpr(program)(*arguments).jaxpr
     return _products(dce_jaxpr(traced, [True] * len(traced.outvars))[0])
 
 

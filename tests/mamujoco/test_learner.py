@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pjap.mamujoco import bridge, learner, replay
+from pjap.mamujoco import bridge, learner, networks, replay
 from pjap.mamujoco.learner import LEARNERS, Settings, default_settings
 from pjap.mamujoco.networks import apply_critic, init_critics, value_joint_actions
 
@@ -284,6 +284,42 @@ def test_values_of_several_joint_actions_are_those_of_each():
         np.testing.assert_allclose(
             together[:, k], apply_critic(critic, state, actions[:, k].reshape(7, 2, 2)), rtol=1e-5, atol=1e-6
         )
+
+
+@pytest.mark.parametrize("network", ["policies", "critic", "recurrent policy"])
+def test_gradients_are_those_of_plain_matrix_products(network, monkeypatch):
+    key = jax.random.PRNGKey(0)
+    observations, states, actions = (
+        jax.random.normal(jax.random.PRNGKey(seed), shape)
+        for seed, shape in ((1, (4, 7, 2, 3)), (2, (7, 3)), (3, (7, 5, 4)))
+    )
+    parameters, apply = {
+        "policies": (
+            networks.init_policies(key, 2, 3, 2, 16),
+            lambda policies: networks.apply_policies(policies, observations),
+        ),
+        "critic": (
+            init_critics(key, 3, 4, 16)[0],
+            lambda critic: value_joint_actions(critic, states, actions),
+        ),
+        "recurrent policy": (
+            networks.init_recurrent_policy(key, 2, 3, 2, 16, 8),
+            lambda policy: networks.unroll_recurrent(policy, observations, jnp.zeros((4, 7)).at[1, 2].set(1)),
+        ),
+    }[network]
+
+    def gradient():
+        return jax.grad(lambda parameters: jnp.sin(apply(parameters)).sum())(parameters)
+
+    ours = gradient()
+    monkeypatch.setattr(networks, "product", lambda inputs, weight, transposed=None: inputs @ weight)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), ours, gradient())
+
+
+def test_normal_numbers_are_those_of_jax():
+    key = jax.random.key(0, impl=learner.GENERATOR)
+    for shape in ((), (3, 5), (2, 4097)):
+        np.testing.assert_array_equal(learner.standard_normal(key, shape), jax.random.normal(key, shape))
 
 
 # --- Seeds, settings, files -----------------------------------------------------------------------------------------

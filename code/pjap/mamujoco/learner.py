@@ -507,6 +507,25 @@ def temporal_difference_loss(
     return losses[0] + losses[1], (means[0], means[0] + means[1])
 
 
+def standard_normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """The numbers of `jax.random.normal`, faster on the CPU.
+
+    The loop keeps XLA from fusing the inverse error function with the random generator, where it would take one number
+    at a time.
+
+    Args:
+        key: a JAX random key.
+        shape: of the result.
+
+    Returns:
+        Standard normal numbers.
+    """
+    size = int(np.prod(shape))
+    uniform = jax.random.uniform(key, (size,), minval=np.nextafter(np.float32(-1), np.float32(0)))
+    normal: jax.Array = np.float32(np.sqrt(2)) * jax.lax.map(jax.lax.erf_inv, uniform, batch_size=4096)
+    return normal.reshape(shape)
+
+
 def out_of_distribution_actions(
     settings: Settings, actions: jax.Array, uniform: jax.Array, noise: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -678,7 +697,7 @@ def update_critics(
         The state after, and the metrics `critic_loss`, `cql_penalty` and `data_value`.
     """
     target_key, uniform_key, noise_key = jax.random.split(key, 3)
-    noise = jax.random.normal(target_key, steps.actions[1:].shape)
+    noise = standard_normal(target_key, steps.actions[1:].shape)
     targets = critic_targets(settings, state.target_policies, state.target_critics, steps, noise)
     penalty = jnp.float32(0)
     if not settings.conservative:
@@ -690,7 +709,7 @@ def update_critics(
         size = steps.actions.shape[-2] * steps.actions.shape[-1]
         shape = (length - 1, batch, settings.cql_samples, size)
         uniform = jax.random.uniform(uniform_key, shape, minval=-1.0, maxval=1.0)
-        noise = jax.random.normal(noise_key, shape)
+        noise = standard_normal(noise_key, shape)
         sampled = out_of_distribution_actions(settings, unroll(state.policies, steps), uniform, noise)
         rows = steps.state[:-1].reshape(-1, steps.state.shape[-1])
         soft, soft_gradient = soft_maximum_gradient(state.critics, rows, *sampled)
