@@ -22,14 +22,14 @@ MUTATIONS: dict[str, list[Wrong]] = {
         ),
         Wrong("sum instead of mean", (("power).mean()", "power).sum()"),), {"q1": 3, "q2": 3, "q3": 2}),
         Wrong(
-            "square of the mean", (("(partner**power).mean()", "partner.mean() ** power"),), {"q1": 2, "q2": 2, "q4": 2}
+            "square of the mean", (("(partner**power).mean()", "partner.mean() ** power"),), {"q1": 2, "q2": 2, "q3": 1, "q4": 2}
         ),
         Wrong(
             "own column averaged",
             (("data[:, 1 - player]", "data[:, player]"),),
             {"q1": 3, "q2": 4, "q3": 1, "q4": 3, "q5": 2},
         ),
-        Wrong("game not transposed", (("c if player == 0 else c.T", "c"),), {"q1": 1, "q2": 2, "q4": 1, "q5": 1}),
+        Wrong("game not transposed", (("c if player == 0 else c.T", "c"),), {"q1": 1, "q2": 2, "q3": 1, "q4": 1, "q5": 1}),
         Wrong(
             "true gradient less BRUD",
             (
@@ -170,7 +170,8 @@ MUTATIONS: dict[str, list[Wrong]] = {
             {"q5": 3},
         ),
         Wrong("squares forgotten", (("rho.sum() ** 2 / (rho**2).sum()", "rho.sum() / rho.max()"),), {"q5": 2}),
-        Wrong("bisection the wrong way", (("> wanted:", "< wanted:"),), {"q5": 1}),
+        Wrong("bisection the wrong way", (("middle, floor)) > wanted:", "middle, floor)) < wanted:"),), {"q5": 1}),
+        Wrong("larger of two steepnesses", (("low, high = 0.0, 0.1", "low, high = 0.0, 100.0"),), {"q5": 1}),
     ],
     "04-scale-it": [
         Wrong(
@@ -186,7 +187,7 @@ MUTATIONS: dict[str, list[Wrong]] = {
         Wrong(
             "others forgotten",
             (("fresh = np.array(weights, dtype=float)", "fresh = np.ones(len(weights))"),),
-            {"q2": 1, "q4": 1},
+            {"q2": 1, "q4": 2},
         ),
         Wrong(
             "no floor",
@@ -213,6 +214,8 @@ MUTATIONS: dict[str, list[Wrong]] = {
             {"q3": 1, "q4": 1},
         ),
         Wrong("never scored again", (("        weights = scored(weights, turn)\n", ""),), {"q4": 2}),
+        Wrong("refresh ignored", (("scored(weights, turn)", "scored(weights, np.arange(count))"),), {"q4": 1}),
+        Wrong("always the first rows", (("block * refresh + np.arange", "np.arange"),), {"q4": 1}),
         Wrong(
             "not paired",
             (
