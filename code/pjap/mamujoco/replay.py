@@ -1,9 +1,9 @@
 """Replay on the device: the dataset as one array, windows of it drawn uniformly or by priority.
 
 An *item* is a window of consecutive time steps, named by its first one: two steps (a transition) for feed-forward
-learners, a sequence for recurrent ones. Sampling probabilities are kept as the leaves of a wide sum tree: with 128
-children a node, three levels reach two million items, and neither drawing a batch nor re-scoring some items costs
-more as the data grows. Introduced in chapter 9.
+learners, a sequence for recurrent ones. Sampling probabilities are kept as the leaves of a wide sum tree: with 8
+children a node, seven levels reach two million items, so that neither drawing a batch nor re-scoring some items costs
+much more as the data grows. Introduced in chapter 9.
 """
 
 from dataclasses import dataclass
