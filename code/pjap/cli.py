@@ -117,15 +117,14 @@ def run_experiment(
         workers: processes on this machine; a run keeps one core busy.
         scheduler: address of a Dask scheduler, as in tcp://host:8786; then its workers do the runs.
     """
-    command = " ".join(["pjap", *sys.argv[1:]])
-    experiment.run_sweep(sweep, vaults, results, workers, scheduler, command)
+    experiment.run_sweep(sweep, vaults, results, workers, scheduler, command_line())
 
 
 @experiment_commands.command(name="report")
 def report_experiment(results: Path = experiment.RESULTS, json: bool = False) -> None:
     """Compare the variants of each learner on each dataset with uniform sampling, with 95% intervals.
 
-    Scores are final returns, divided by the mean return of the data.
+    Scores are final returns, divided by the size of the mean return of the data.
 
     Args:
         results: folder of the result files.
@@ -202,7 +201,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         print(f"\npjap: {stop if str(stop) else 'stopped'}", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:
+    except ModuleNotFoundError as error:
+        print(
+            f"pjap: error: this needs {error.name}, which is not installed: pip install {error.name}", file=sys.stderr
+        )
+        return 1
+    except (ValueError, OSError, FloatingPointError) as error:
         print(f"pjap: error: {error}", file=sys.stderr)
         return 1
     return 0

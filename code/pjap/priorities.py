@@ -108,7 +108,7 @@ def sampling_probabilities(priorities: Array, *, exponent: float = 1.0) -> Array
     """
     xp, (priorities,) = _as_arrays(priorities=priorities)
     _check_setting("exponent", exponent, low=0.0, low_included=True)
-    _check_items("priorities", priorities)
+    _check_weights("priorities", priorities)
     # Relative to the largest, so that tiny floors and large exponents do not underflow to 0 / 0.
     weights = (priorities / xp.max(priorities, axis=-1, keepdims=True)) ** exponent
     return weights / xp.sum(weights, axis=-1, keepdims=True)
@@ -133,7 +133,7 @@ def effective_sample_size(weights: Array) -> Array:
         2.0
     """
     xp, (weights,) = _as_arrays(weights=weights)
-    _check_items("weights", weights)
+    _check_weights("weights", weights)
     weights = weights / xp.max(weights, axis=-1, keepdims=True)  # their squares could underflow
     return xp.sum(weights, axis=-1) ** 2 / xp.sum(weights**2, axis=-1)
 
@@ -212,10 +212,17 @@ def _check_items(name: str, values: Array) -> None:
         raise ValueError(f"{name} has shape {values.shape}, expected (..., m) with m of at least 1.")
 
 
+def _check_weights(name: str, values: Array) -> None:
+    _check_items(name, values)
+    if not _is_foreign(values) and ((values < 0).any() or not values.any(axis=-1).all()):
+        raise ValueError(f"{name} holds a negative number or nothing but 0, expected weights of at least 0, not all 0.")
+
+
 def _check_setting(name: str, value: float, *, low: float, low_included: bool = False, high: float = np.inf) -> None:
     if _is_foreign(value):
         return
-    inside = (low <= value if low_included else low < value) and value <= high
+    inside = (low <= value if low_included else low < value) and value <= high and value < np.inf
     if not inside:
         bracket = "[" if low_included else "("
-        raise ValueError(f"{name} is {value}, expected a number in {bracket}{low:g}, {high:g}].")
+        end = f"{high:g}]" if high < np.inf else "infinity)"
+        raise ValueError(f"{name} is {value}, expected a number in {bracket}{low:g}, {end}.")

@@ -22,14 +22,18 @@ MUTATIONS: dict[str, list[Wrong]] = {
         ),
         Wrong("sum instead of mean", (("power).mean()", "power).sum()"),), {"q1": 3, "q2": 3, "q3": 2}),
         Wrong(
-            "square of the mean", (("(partner**power).mean()", "partner.mean() ** power"),), {"q1": 2, "q2": 2, "q3": 1, "q4": 2}
+            "square of the mean",
+            (("(partner**power).mean()", "partner.mean() ** power"),),
+            {"q1": 2, "q2": 2, "q3": 1, "q4": 2},
         ),
         Wrong(
             "own column averaged",
             (("data[:, 1 - player]", "data[:, player]"),),
             {"q1": 3, "q2": 4, "q3": 1, "q4": 3, "q5": 2},
         ),
-        Wrong("game not transposed", (("c if player == 0 else c.T", "c"),), {"q1": 1, "q2": 2, "q3": 1, "q4": 1, "q5": 1}),
+        Wrong(
+            "game not transposed", (("c if player == 0 else c.T", "c"),), {"q1": 1, "q2": 2, "q3": 1, "q4": 1, "q5": 1}
+        ),
         Wrong(
             "true gradient less BRUD",
             (

@@ -215,6 +215,16 @@ def test_two_submissions_of_one_name_are_both_graded(tmp_path):
     assert list(grade.find_submissions(tmp_path)) == ["ann.ipynb", "ann.pdf"]
 
 
+def test_a_dot_in_a_folders_name_is_part_of_it(tmp_path):
+    (tmp_path / "smith.j").mkdir()
+    assert list(grade.find_submissions(tmp_path)) == ["smith.j"]
+    (tmp_path / "ann.b").mkdir()
+    (tmp_path / "ann.ipynb").touch()
+    (tmp_path / "ann.b.ipynb").touch()
+    found = grade.find_submissions(tmp_path)
+    assert {path.name for path in found.values()} == {"smith.j", "ann.b", "ann.ipynb", "ann.b.ipynb"}
+
+
 def test_what_jupyter_and_other_systems_leave_beside_a_notebook_is_not_handed_in(tmp_path):
     for place in ("work.ipynb", ".ipynb_checkpoints/work-checkpoint.ipynb", "__MACOSX/._work.ipynb"):
         path = tmp_path / "ann" / place
@@ -234,6 +244,7 @@ def test_a_name_is_no_formula_in_the_table():
     [
         (["missing", "--autograder", "a.zip"], "is no autograder.zip"),
         (["missing", "--autograder", "a.zip", "--timeout", "0"], "timeout is 0"),
+        (["missing", "--autograder", "a.zip", "--timeout", "inf"], "timeout is inf"),
         (["missing", "--autograder", "a.zip", "--memory", "1"], "memory is 1"),
     ],
 )
@@ -254,7 +265,9 @@ def test_without_otter_the_command_works_and_grading_says_what_is_missing(capsys
 def test_agree_is_tolerant_of_form_and_not_of_numbers():
     agree([1, 2], np.array([1.0, 2.0000001]), "")
     agree(np.float32(0.1), 0.1, "", tolerance=1e-5)
-    for wrong, said in (([1, 3], "hint"), ([1], "shape"), ("text", "str"), ([np.nan, 2], "NaN"), (..., "not answered")):
+    agree([1 + 0j, 2], [1.0, 2.0], "")
+    wrong_ones = (([1, 3], "hint"), ([1], "shape"), ("text", "str"), ([np.nan, 2], "NaN"), (..., "not answered"))
+    for wrong, said in (*wrong_ones, ([1 + 9j, 2], "imaginary")):
         with pytest.raises(AssertionError, match=said):
             agree(wrong, [1.0, 2.0], "hint")
 

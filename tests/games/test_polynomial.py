@@ -119,6 +119,11 @@ def test_a_game_writes_itself(game, text, latex):
     assert game._repr_latex_() == latex
 
 
+def test_a_maximum_on_the_boundary_of_two_roundings_is_one():
+    joint_actions, _ = PolynomialGame([[0, 1 / 32, -1], [1 / 32, 0, 0], [-1, 0, 0]]).maxima()
+    np.testing.assert_allclose(joint_actions, [[1 / 64, 1 / 64]], atol=1e-4)
+
+
 def test_a_game_keeps_its_own_copy():
     coefficients = np.ones((2, 2))
     game = PolynomialGame(coefficients)

@@ -92,6 +92,14 @@ def test_a_player_at_rest_stays_and_a_flat_reward_moves_nobody():
     assert destinations.tolist() == [[0, 0.5], [1, 0.5], [-1, 0.5]]
 
 
+def test_rounding_moves_nobody_from_a_place_of_rest():
+    quartic = g.PolynomialGame([[0], [-0.9], [-0.8], [-0.9], [-1]])
+    end = learn(quartic, [[0.0, 0.0]], [-0.5, 0.0], update="brud", steps=5000, step_size=0.1).policies[-1]
+    np.testing.assert_allclose(g.brud_destination(quartic, [[0.0, 0.0]], end), end, atol=1e-9)
+    saddle = g.PolynomialGame([[0], [0.28125], [-0.375], [1 / 6]])  # its slope is (x - 3/4)^2 / 2: the flow rests there
+    assert g.brud_destination(saddle, [[0.0, 0.0]], [0.0, 0.0])[0] == pytest.approx(0.75, abs=1e-6)
+
+
 @pytest.mark.parametrize("covariance", [[[0.3, 0], [0, 0.3]], [[0.3, 0.2], [0.2, 0.4]], [[0.5, -0.4], [-0.4, 0.5]]])
 @pytest.mark.parametrize("bandwidth", [0.4, 1.0])
 def test_gaussian_shrinkage_within_monte_carlo_error(covariance, bandwidth):
@@ -193,6 +201,7 @@ def test_recoupling(seed):
         (lambda: g.pjap_jacobian(g.twin_peaks(), [[0, 0]], [[1, 1]]), "one joint policy"),
         (lambda: g.brud_destination(g.twin_peaks(), [], [0, 0]), "dataset has shape"),
         (lambda: g.averaged_polynomial(g.twin_peaks(), 5, [[0, 0]]), "player is 5"),
+        (lambda: g.brud_destination(g.twin_peaks(), np.zeros((3, 5, 2)), [0, 0]), "one dataset"),
     ],
 )
 def test_bad_input_is_refused(call, message):

@@ -306,6 +306,22 @@ def test_an_empty_vault_is_named(small, tmp_path):
         read_vault(path)
 
 
+def test_a_vault_that_another_process_has_made_meanwhile_is_kept(small, tmp_path, monkeypatch):
+    path = tmp_path / "mamujoco" / "2halfcheetah.vlt" / "mine"
+    write = module._write_experience
+
+    def write_slowly(*arguments):
+        write(*arguments)
+        path.mkdir()
+        (path / "theirs").touch()
+
+    monkeypatch.setattr(module, "_write_experience", write_slowly)
+    with pytest.raises(ValueError, match="another process has made it"):
+        write_vault(small, "mine", tmp_path, {})
+    assert [child.name for child in path.parent.iterdir()] == ["mine"]
+    assert [child.name for child in path.iterdir()] == ["theirs"]
+
+
 def test_a_vault_of_another_scenario_is_named(small, tmp_path):
     path = write_vault(small, "mine", tmp_path, {})
     with pytest.raises(ValueError, match="holds 2halfcheetah data, but 6halfcheetah was asked for"):
@@ -389,7 +405,9 @@ def test_the_command_makes_and_checks(teams, tmp_path, capsys):
         (["dataset", "make", "nothing"], "unknown mixture 'nothing': choose one of"),
         (["dataset", "make", "mine", "--sources", "nobody"], "there is no team 'nobody'"),
         (["behaviour", "train", "--scenario", "cheetah"], "unknown scenario 'cheetah'"),
+        (["dataset", "make", "a/b", "--sources", "2halfcheetah-good-0"], "name must be that of one folder"),
         (["behaviour", "train", "--batch-size", "0"], "batch_size must be at least 1"),
+        (["behaviour", "train", "--policy-delay", "0"], "policy_delay must be at least 1"),
     ],
 )
 def test_bad_input_is_one_line_and_a_status(arguments, message, capsys, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,32 @@ def test_methods_are_compared_under_the_same_common_settings():
     assert grouped["good", "cql", "cql_samples=4", 40]["uniform"][1] is results[3]
 
 
+def test_settings_in_another_order_are_the_same_settings():
+    results = [result("uniform,width=64,cql_samples=4", seed, 1.0) for seed in (0, 1)]
+    results += [result("pjap,cql_samples=4,width=64", seed, 1.5) for seed in (0, 1)]
+    assert {row["method"]: row["difference"] for row in experiment.report(results)}["pjap"].point == 0.5
+
+
+def test_more_return_is_a_higher_score_whatever_the_data_earned():
+    results = [result(variant, seed, score) for variant, score in (("uniform", -4), ("pjap", 1)) for seed in (0, 1)]
+    for each in results:
+        each["data"]["returns"]["mean"] = -300.0
+    assert {row["method"]: row["difference"] for row in experiment.report(results)}["pjap"].point > 0
+    results[0]["data"]["returns"]["mean"] = 0.0
+    with pytest.raises(ValueError, match="mean return of the data is 0"):
+        experiment.report(results)
+
+
+def test_two_scenarios_do_not_share_a_place():
+    results = [result("uniform", seed, score) for score in (0.5, 0.05) for seed in (0, 1)]
+    for each, scenario in zip(results, ("2halfcheetah", "2halfcheetah", "6halfcheetah", "6halfcheetah"), strict=True):
+        each["run"]["scenario"] = scenario
+    assert {row["dataset"]: row["mean"].point for row in experiment.report(results)} == {
+        "2halfcheetah/good": 0.5,
+        "6halfcheetah/good": 0.05,
+    }
+
+
 def test_labels_say_what_tells_a_place_from_its_like():
     short, long = ("good", "cql", "cql_samples=4", 40_000), ("good", "cql", "cql_samples=4", 100_000)
     other, alone = ("good", "cql", "cql_samples=4,reward_scale=0.1", 40_000), ("good", "bc", "cql_samples=4", 40_000)
@@ -203,6 +230,10 @@ def test_a_quick_sweep_is_small():
         (lambda: Run("vaults/good", "bc", "uniform", 0), "not a path, got 'vaults/good'"),
         (lambda: Run("good", "bc", "uniform", 0, updates=15, evaluate_every=10), "multiple of evaluate_every"),
         (lambda: Run("good", "bc", "uniform", 0, episodes=0), "episodes must be at least 1"),
+        (lambda: Run("good", "bc", "pjap,refresh_every=6", 0), "must be a multiple of refresh_every"),
+        (lambda: Run("good", "bc", "pjap,learner=cql", 0), "names a learner"),
+        (lambda: Run("good", "bc", "uniform", -1), "seed must be at least 0"),
+        (lambda: Run("..", "bc", "uniform", 0), "not a path"),
         (lambda: experiment.read_results(Path("nowhere")), "holds no results"),
         (lambda: experiment.run_sweep(Sweep(), workers=0), "workers must be at least 1"),
     ],
@@ -222,6 +253,37 @@ def test_the_command_says_what_is_wrong_and_leaves_nothing_behind(vaults, tmp_pa
     (tmp_path / "broken.json").write_text('{"run": {"seed": 0}}')
     assert cli.main(["experiment", "report", "--results", str(tmp_path)]) == 1
     assert "not a whole result" in capsys.readouterr().err
+
+
+def test_a_run_is_not_continued_with_other_settings(vaults, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment.learner, "save", stop)
+    run = Run("small", "bc", "uniform,width=8,batch_size=8", 0, **SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.perform(run, vaults, tmp_path)
+    (tmp_path / "unfinished" / f"{run.name}.npz").touch()
+    monkeypatch.setattr(experiment.learner, "load", lambda *_: None)
+    with pytest.raises(ValueError, match=r"is of a run with evaluate_every 20 \(now 40\)"):
+        experiment.perform(replace(run, evaluate_every=40), vaults, tmp_path)
+
+
+def test_a_run_that_diverges_stops_no_other_and_is_named(vaults, tmp_path, monkeypatch, capsys):
+    done = []
+
+    def perform(run, *_):
+        if run.seed == 0:
+            raise FloatingPointError("training has diverged by update 20")
+        done.append(run.seed)
+
+    monkeypatch.setattr(experiment, "perform", perform)
+    arguments = ["experiment", "run", "--vaults", str(vaults), "--results", str(tmp_path), "--datasets", "small"]
+    assert cli.main([*arguments, "--variants", "uniform", "--seeds", "0", "1"]) == 1
+    assert done == [1]
+    said = capsys.readouterr().err
+    assert "bc-uniform" in said
+    assert "has diverged" in said
 
 
 def test_data_that_are_missing_or_damaged_stop_a_sweep_before_any_training(vaults, tmp_path, monkeypatch):

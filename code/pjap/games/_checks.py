@@ -1,5 +1,6 @@
 """Checks of what callers hand in: each says what was wrong, what was expected and how to mend it."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -50,5 +51,5 @@ def at_least(name: str, value: float, least: float) -> None:
 
 def whole(name: str, value: int, least: int) -> None:
     """Refuse a count that is not a whole number of at least ``least``."""
-    if int(value) != value or value < least:
+    if not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} is {value}, expected a whole number of at least {least}.")

@@ -175,11 +175,12 @@ class PolynomialGame:
             policy = np.where(better, proposal, policy)
             step = np.where(better, 1.5 * step, 0.5 * step)
         policy = policy[self._is_local_maximum(policy)]
-        _, kept = np.unique(policy.round(5), axis=0, return_index=True)
-        joint_actions = policy[kept]
-        rewards = self.reward(joint_actions)
+        for shift in (0.0, 5e-6):  # starts that met at one maximum may lie on both sides of a rounding boundary
+            _, kept = np.unique((policy + shift).round(5), axis=0, return_index=True)
+            policy = policy[kept]
+        rewards = self.reward(policy)
         order = np.argsort(-rewards.round(9), kind="stable")
-        return joint_actions[order], rewards[order]
+        return policy[order], rewards[order]
 
     def _is_local_maximum(self, joint_action: Floats) -> NDArray[np.bool_]:
         """Whether no joint action a hundredth away, inside the box, has a higher reward: (b, n) -> (b,)."""

@@ -72,7 +72,10 @@ def averaged_polynomial(game: PolynomialGame, player: int, dataset: ArrayLike) -
         >>> averaged_polynomial(twin_peaks(), 0, [[0.0, 0.5], [0.0, -0.5]]).tolist()
         [-0.25, 0.0, -2.0]
     """
-    own = game.own_polynomial(player, _checks.dataset(dataset, game.players))
+    dataset = _checks.dataset(dataset, game.players)
+    if dataset.ndim != 2:
+        raise ValueError(f"dataset has shape {dataset.shape}, expected (m, {game.players}): one dataset.")
+    own = game.own_polynomial(player, dataset)
     return np.asarray(own.mean(axis=0))
 
 
@@ -108,11 +111,14 @@ def brud_destination(game: PolynomialGame, dataset: ArrayLike, start: ArrayLike)
 
 def _climb(slope: Floats, start: Floats) -> Floats:
     """The limit of ``mu' = slope(mu)`` on [-1, 1] from each start: (K,), (...) -> (...)."""
-    direction = np.sign(evaluate(slope, start))
+    rate = evaluate(slope, start)
+    # What rounding makes of a slope of 0 is no direction: a start at a root rests there.
+    direction = np.where(np.abs(rate) > 1e-12 * evaluate(np.abs(slope), np.abs(start)), np.sign(rate), 0.0)
     if not slope.any():
         return start.copy()
     stops = np.roots(np.trim_zeros(slope[::-1], "f"))
-    stops = np.sort(stops[np.abs(stops.imag) < 1e-9].real)
+    # A double root is found only to the square root of the rounding error, as a complex pair as often as not.
+    stops = np.sort(stops[np.abs(stops.imag) < 1e-6].real)
     # A root counts as a stop also where the slope does not change sign: the flow does not pass a point at rest.
     ceiling = np.append(stops[np.abs(stops) < 1], 1.0)
     floor = np.append(-1.0, stops[np.abs(stops) < 1])

@@ -31,7 +31,9 @@ def agree(answer: Any, expected: Any, hint: str, *, tolerance: float = 1e-6) -> 
     if answer is None or answer is ...:
         raise AssertionError("This is not answered yet.")
     try:
-        found = np.asarray(answer, dtype=float)
+        if np.iscomplexobj(answer) and not np.allclose(np.imag(answer), 0, rtol=0, atol=tolerance):
+            raise AssertionError("Expected real numbers, but this has an imaginary part.")
+        found = np.asarray(np.real(answer), dtype=float)
     except (TypeError, ValueError):
         raise AssertionError(f"Expected numbers, but this is a {type(answer).__name__}.") from None
     if found.shape != expected.shape:

@@ -109,7 +109,7 @@ def read_assignment(archive: Path) -> Assignment:
             about = json.loads(files.read("questions.json"))
             sources = [files.read(f"tests/{name}.py").decode() for name in about["checked"]]
             tests = [ExceptionTestFile.from_string(source) for source in sources]
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{archive} is no autograder.zip of an assignment ({error}): run make assignments") from None
     return Assignment(about["name"], {test.name: test for test in tests}, about["by_hand"])
 
@@ -138,9 +138,11 @@ def grade_folder(folder: Path, archive: Path, out: Path, limits: Limits) -> list
     marks = []
     for student, path in tqdm(submissions.items(), desc=assignment.name, unit="submission"):
         mark = grade_submission(student, path, assignment, limits)
-        write_atomically(out / "reports" / f"{student}.md", to_report(mark, assignment).encode())
+        write_atomically(
+            out / "reports" / f"{student}.md", to_report(mark, assignment).encode(errors="backslashreplace")
+        )
         marks.append(mark)
-    write_atomically(out / "marks.csv", to_csv(marks, assignment).encode())
+    write_atomically(out / "marks.csv", to_csv(marks, assignment).encode(errors="backslashreplace"))
     return marks
 
 
@@ -155,8 +157,11 @@ def find_submissions(folder: Path) -> dict[str, Path]:
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     if not entries:
         raise ValueError(f"{folder} is empty: put one notebook a student into it")
-    often = Counter(entry.stem for entry in entries)
-    return {entry.stem if often[entry.stem] == 1 else entry.name: entry for entry in entries}
+    # A dot in a folder's name is part of it, as in "smith.j".
+    short = {entry: entry.name if entry.is_dir() else entry.stem for entry in entries}
+    often = Counter(short.values())
+    named = {name if often[name] == 1 else entry.name: entry for entry, name in short.items()}
+    return named if len(named) == len(entries) else {entry.name: entry for entry in entries}
 
 
 def grade_submission(student: str, path: Path, assignment: Assignment, limits: Limits) -> Mark:

@@ -42,8 +42,8 @@ class Limits:
     memory: int = 3000
 
     def __post_init__(self) -> None:
-        if not self.timeout > 0:
-            raise ValueError(f"timeout is {self.timeout}, expected a number of seconds above 0")
+        if not 0 < self.timeout <= 86400:  # the clocks do not count beyond some thousand years
+            raise ValueError(f"timeout is {self.timeout}, expected a number of seconds above 0, at most a day's 86400")
         if self.memory < 256:
             raise ValueError(f"memory is {self.memory}, expected at least 256 megabytes")
 

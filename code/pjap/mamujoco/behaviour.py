@@ -83,6 +83,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         positive = ("transitions", "copies", "width", "updates_per_step", "batch_size", "evaluate_every")
+        positive += ("policy_delay", "random_transitions", "replay_capacity")
         for name in positive:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -796,9 +797,13 @@ def load_team(team: str | Path) -> Team:
         raise ValueError(
             f"there is no team {str(team)!r}: give the path of its .npz, or one of those shipped: {shipped}"
         )
-    provenance = json.loads(record.read_text())
-    layout = read_layout(make_library_environment(provenance["scenario"]))
-    sizes = (layout.agents, layout.observation_size, layout.action_size, provenance["settings"]["width"])
+    try:
+        provenance = json.loads(record.read_text())
+        scenario, width = provenance["scenario"], provenance["settings"]["width"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{record} is not the provenance of a team ({error!r}): it belongs to {path.name}") from error
+    layout = read_layout(make_library_environment(scenario))
+    sizes = (layout.agents, layout.observation_size, layout.action_size, width)
     shapes = jax.eval_shape(lambda: init_policies(jax.random.key(0), *sizes))
     policies = jax.tree.map(jnp.asarray, fill_leaves(shapes, read_npz(path), path))
     return Team(path.stem, provenance["scenario"], policies, provenance)

@@ -281,7 +281,12 @@ def write_vault(dataset: Dataset, name: str, folder: Path, about: dict[str, Any]
         # Vault.write starts an event loop of its own, which a notebook's thread does not allow.
         with ThreadPoolExecutor(1) as pool:
             pool.submit(_write_experience, to_experience(dataset), partial, metadata).result()
-        partial.rename(path)
+        try:
+            partial.rename(path)
+        except OSError:
+            if not path.exists():
+                raise
+            raise ValueError(f"{path} exists already: another process has made it meanwhile") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return path
@@ -302,6 +307,8 @@ def vault_path(scenario: str, name: str, folder: Path) -> Path:
         ValueError: if there is one already.
         OSError: if the folder cannot be written to.
     """
+    if name in ("", "..") or Path(name).name != name:
+        raise ValueError(f"name must be that of one folder, not a path, got {name!r}")
     path = folder.absolute() / "mamujoco" / f"{scenario}.vlt" / name
     if path.exists():
         raise ValueError(f"{path} exists already: delete it, or choose another name or folder")
@@ -372,6 +379,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise ValueError(f"there is no Vault at {path}: give the folder that holds metadata.json")
     try:
         metadata: dict[str, Any] = json.loads((path / "metadata.json").read_text())
+        if not isinstance(metadata, dict):
+            raise ValueError("it holds no JSON object")
     except FileNotFoundError:
         inside = sorted(child.name for child in path.iterdir() if (child / "metadata.json").exists())
         hint = f"it holds the Vaults {', '.join(inside)}" if inside else "it is not a Vault, or a half-written one"
@@ -495,7 +504,8 @@ def joint_action_coverage(
     rng = np.random.default_rng(seed)
     T, N = actions.shape[:2]
     chosen = rng.permutation(T)[: samples + reference]
-    held_out, data = chosen[: len(chosen) // 6], actions[chosen[len(chosen) // 6 :]].reshape(-1, actions[0].size)
+    held = max(1, len(chosen) // 6)
+    held_out, data = chosen[:held], actions[chosen[held:]].reshape(-1, actions[0].size)
     mixed = np.stack([actions[rng.integers(T, size=samples), agent] for agent in range(N)], axis=1)
 
     def distances(queries: Floats) -> NDArray[Any]:

@@ -31,6 +31,7 @@ from pjap.mamujoco.behaviour import describe_returns, require_writable, write_at
 from pjap.mamujoco.dataset import (
     DEFAULT_FOLDER,
     MIXTURES,
+    Dataset,
     MixtureSettings,
     episode_returns,
     load_source,
@@ -81,13 +82,20 @@ class Run:
     scenario: str = "2halfcheetah"
 
     def __post_init__(self) -> None:
-        self.settings  # noqa: B018 an unknown learner or variant is refused here and not in the middle of a sweep
-        if Path(self.dataset).name != self.dataset:
+        settings = self.settings  # an unknown learner or variant is refused here and not in the middle of a sweep
+        if self.dataset in ("", "..") or Path(self.dataset).name != self.dataset:
             raise ValueError(f"dataset must be the name of a Vault, not a path, got {self.dataset!r}")
         if self.updates < 1 or self.evaluate_every < 1 or self.updates % self.evaluate_every:
             raise ValueError(
                 f"updates must be a positive multiple of evaluate_every, got {self.updates} and {self.evaluate_every}"
             )
+        if self.evaluate_every % settings.refresh_every:
+            raise ValueError(
+                f"evaluate_every must be a multiple of refresh_every, got {self.evaluate_every} and "
+                f"{settings.refresh_every} for {self.learner} {self.variant}"
+            )
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
         if self.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {self.episodes}")
 
@@ -109,13 +117,14 @@ class Sweep:
     Attributes:
         datasets: names of Vaults; a missing one is made if it is one of the named mixtures.
         learners: of "bc", "cql" and "recurrent-cql".
-        variants: see the module's docstring; separated by spaces.
+        variants: SAMPLING[,SETTING=VALUE]..., as in "uniform", "pjap" or "pjap,steepness=10", separated by spaces; the
+            sampling is "uniform" or "pjap", the settings are those of `pjap.mamujoco.learner.Settings`.
         seeds: one run for each.
         updates: critic updates of each run.
         evaluate_every: updates between evaluations.
         episodes: of an evaluation.
         scenario: what the datasets are of.
-        quick: a few minutes in all: small datasets, short runs, two seeds; whatever is said above.
+        quick: a few minutes in all: small datasets, short runs, the first learner, two seeds; whatever is said above.
     """
 
     datasets: tuple[str, ...] = ("good",)
@@ -171,6 +180,8 @@ def parse_variant(variant: str) -> dict[str, Any]:
         name, equals, text = change.partition("=")
         if not (name and equals and text):
             raise ValueError(f"variant {variant!r} has the part {change!r}, expected SETTING=VALUE")
+        if name == "learner":
+            raise ValueError(f"variant {variant!r} names a learner: name it where the learners are named")
         if name in settings:
             raise ValueError(f"variant {variant!r} says {name} twice: leave one of them out")
         try:
@@ -187,7 +198,7 @@ def split_variant(variant: str) -> tuple[str, str]:
         variant: see the module's docstring.
 
     Returns:
-        The method (the sampling and the settings of `COMPARED`) and the common settings, each in the variant's order.
+        The method (the sampling and the settings of `COMPARED`) and the common settings, each in alphabetical order.
 
     Example:
         >>> split_variant("pjap,cql_samples=4,steepness=10")
@@ -196,7 +207,7 @@ def split_variant(variant: str) -> tuple[str, str]:
     sampling, *changes = variant.split(",")
     compared = [change for change in changes if change.partition("=")[0] in COMPARED]
     common = [change for change in changes if change not in compared]
-    return ",".join([sampling, *compared]), ",".join(common)
+    return ",".join([sampling, *sorted(compared)]), ",".join(sorted(common))
 
 
 # One run
@@ -226,12 +237,18 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
     require_writable(unfinished)
     checkpoint, record = unfinished / f"{run.name}.npz", unfinished / f"{run.name}.json"
 
-    dataset = read_vault(vaults / "mamujoco" / f"{run.scenario}.vlt" / run.dataset, run.scenario)
+    dataset = _read_episodes(vaults / "mamujoco" / f"{run.scenario}.vlt" / run.dataset, run.scenario)
     data = replay.load(dataset, normalise=run.settings.normalise)
     seconds, curve = 0.0, []
     if checkpoint.exists() and record.exists():
         state = learner.load(checkpoint, run.settings, data)
         progress = json.loads(record.read_text())
+        begun = {**asdict(run), **progress.get("run", {})}  # an older version did not record it
+        if changed := [f"{name} {begun[name]} (now {now})" for name, now in asdict(run).items() if begun[name] != now]:
+            raise ValueError(
+                f"{checkpoint} is of a run with {', '.join(changed)}: use its settings to continue it, or delete it to "
+                "start anew"
+            )
         # The curve is written before the checkpoint: a stop between the two leaves a point too many, not too few.
         curve = [point for point in progress["curve"] if point["updates"] <= int(state.updates)]
         seconds = progress["seconds"]
@@ -249,7 +266,7 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
             seconds += time.perf_counter() - started
             point = {"updates": updates, "return": describe_returns(returns)["mean"], **metrics}
             curve.append({name: round(value, 5) for name, value in point.items()})
-            write_json(record, {"curve": curve, "seconds": seconds})
+            write_json(record, {"run": asdict(run), "curve": curve, "seconds": seconds})
             learner.save(checkpoint, run.settings, state)
             bar.update(run.evaluate_every)
             bar.set_postfix({"return": f"{point['return']:.0f}", "distance": f"{point['distance']:.3f}"})
@@ -273,6 +290,14 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
     checkpoint.unlink(missing_ok=True)
     record.unlink(missing_ok=True)
     return target
+
+
+def _read_episodes(path: Path, scenario: str) -> Dataset:
+    """A Vault with the episodes that results are compared with."""
+    dataset = read_vault(path, scenario)
+    if not len(episode_returns(dataset)):
+        raise ValueError(f"{path} holds no finished episode, whose returns scores are divided by: make a longer one")
+    return dataset
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -318,6 +343,9 @@ def run_sweep(
         raise ValueError(f"workers must be at least 1, got {workers}")
     runs = sweep.runs()
     require_writable(results)
+    # One core a process: on a small machine that beats several cores for one run. XLA reads this when it starts, which
+    # is when the first Vault is read.
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
     if sweep.quick:
         runs = [replace(run, dataset=f"quick-{run.dataset}") for run in runs]
     vaults, results = vaults.absolute(), results.absolute()
@@ -326,15 +354,23 @@ def run_sweep(
         read_or_make(scenario, dataset, vaults)
     print(f"{len(runs)} runs: {len(runs) - len(todo)} done, {len(todo)} to do")
 
-    # One core a process: on a small machine that beats several cores for one run. XLA reads this when it starts.
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-    jobs = [joblib.delayed(perform)(run, vaults, results, command) for run in todo]
-    for _ in tqdm(_carry_out(jobs, workers, scheduler), total=len(jobs), desc="runs", unit=" runs", disable=not jobs):
-        pass
+    jobs = [joblib.delayed(_perform_or_tell)(run, vaults, results, command) for run in todo]
+    done = tqdm(_carry_out(jobs, workers, scheduler), total=len(jobs), desc="runs", unit=" runs", disable=not jobs)
+    if failures := [failure for failure in done if failure]:
+        raise FloatingPointError(f"{len(failures)} runs have no result, all others have. {' '.join(failures)}")
     return [results / f"{run.name}.json" for run in runs]
 
 
-def _carry_out(jobs: Sequence[Any], workers: int, scheduler: str | None) -> Iterator[Path]:
+def _perform_or_tell(run: Run, vaults: Path, results: Path, command: str) -> str:
+    """`perform` in a sweep, where a run that diverges must not stop the others: says what went wrong, if it did."""
+    try:
+        perform(run, vaults, results, command)
+    except FloatingPointError as error:
+        return f"{run.name}: {error}."
+    return ""
+
+
+def _carry_out(jobs: Sequence[Any], workers: int, scheduler: str | None) -> Iterator[str]:
     if scheduler is None:
         yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
         return
@@ -358,7 +394,7 @@ def read_or_make(scenario: str, dataset: str, vaults: Path) -> None:
     path = vaults / "mamujoco" / f"{scenario}.vlt" / dataset
     mixture = dataset.removeprefix("quick-")
     if path.exists():
-        read_vault(path, scenario)
+        _read_episodes(path, scenario)
         return
     known = [name for name, sources in MIXTURES.items() if load_source(sources[0])[0] == scenario]
     if mixture not in known:
@@ -418,8 +454,8 @@ def report(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Compare methods with uniform sampling in the same place, paired by seed.
 
     A place is a dataset, a learner, a number of updates and the settings that are common to all methods there (see
-    `split_variant`). The score of a run is its return at the end (see `final`), divided by the mean return of the
-    data's episodes.
+    `split_variant`). The score of a run is its return at the end (see `final`), divided by the size of the mean return
+    of the data's episodes.
 
     Args:
         results: as read.
@@ -449,13 +485,17 @@ def group(results: Iterable[dict[str, Any]]) -> dict[Place, dict[str, dict[int, 
         results: as read.
 
     Returns:
-        `group(results)[dataset, learner, common, updates][method][seed]` is a result.
+        `group(results)[dataset, learner, common, updates][method][seed]` is a result. Where the results are of several
+        scenarios, the dataset's name is SCENARIO/DATASET.
     """
     places: dict[Place, dict[str, dict[int, dict[str, Any]]]] = {}
+    results = list(results)
+    several = len({result["run"].get("scenario") for result in results}) > 1
     for result in results:
         run = result["run"]
         method, common = split_variant(run["variant"])
-        place = (run["dataset"], run["learner"], common, run["updates"])
+        dataset = f"{run['scenario']}/{run['dataset']}" if several else run["dataset"]
+        place = (dataset, run["learner"], common, run["updates"])
         places.setdefault(place, {}).setdefault(method, {})[run["seed"]] = result
     return places
 
@@ -497,7 +537,10 @@ def _row(method: str, by_seed: dict[int, dict[str, Any]], uniform: dict[int, dic
 
 
 def _score(result: dict[str, Any]) -> float:
-    return final(result, "return") / float(result["data"]["returns"]["mean"])
+    mean = float(result["data"]["returns"]["mean"])
+    if not mean:
+        raise ValueError("the mean return of the data is 0, and scores are divided by it")
+    return final(result, "return") / abs(mean)  # of its size, so that more return is always a higher score
 
 
 def format_report(rows: Sequence[dict[str, Any]]) -> str:

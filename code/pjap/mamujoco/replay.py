@@ -107,7 +107,8 @@ def load(dataset: Any, *, normalise: bool = True) -> Data:
         _shared(name, np.asarray(getattr(dataset, name)), (steps, agents))
         for name in ("rewards", "terminals", "truncations")
     )
-    for name, values in (("observations", observations), ("actions", actions), ("state", state), ("rewards", rewards)):
+    given = {"observations": observations, "actions": actions, "state": state, "rewards": rewards}
+    for name, values in (given | {"terminals": terminals, "truncations": truncations}).items():
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds NaN or infinity: the dataset is damaged, make or fetch it again")
     truncations = truncations.astype(np.float32) * (1 - terminals.astype(np.float32))
