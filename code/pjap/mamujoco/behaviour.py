@@ -82,9 +82,8 @@ class TrainingSettings:
     medium_fraction: float = 0.4
 
     def __post_init__(self) -> None:
-        positive = ("transitions", "copies", "width", "updates_per_step", "batch_size", "evaluate_every")
-        positive += ("policy_delay", "random_transitions", "replay_capacity")
-        for name in positive:
+        sizes = ("transitions", "random_transitions", "replay_capacity", "copies", "width", "batch_size")
+        for name in (*sizes, "updates_per_step", "policy_delay", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.updates_per_step % self.policy_delay:
