@@ -189,7 +189,7 @@ def submissions(solution: Path, starter: Path) -> dict[str, Submission]:
         "gus": Submission("partly right", (3, 1, 1, 3, 0), replace(right, ("drift.append(sum(", "drift.append(-sum("))),
         "hana": Submission(
             "partly right",
-            (3, 2, 1, 3, 1),
+            (3, 2, 0, 3, 1),
             replace(right, ("* policy[player] ** (k", "* data[:, player].mean() ** (k")),
         ),
         "ivo": Submission("partly right", (0, 1, 0, 3, 2), replace(right, ("power).mean()", "power).sum()"))),

@@ -18,7 +18,7 @@ MUTATIONS: dict[str, list[Wrong]] = {
         Wrong(
             "replayed own action",
             (("* policy[player] ** (k - 1)", "* np.mean(data[:, player] ** (k - 1))"),),
-            {"q2": 2, "q3": 1, "q5": 1},
+            {"q2": 2, "q3": 2, "q5": 1},
         ),
         Wrong("sum instead of mean", (("power).mean()", "power).sum()"),), {"q1": 3, "q2": 3, "q3": 2}),
         Wrong(
@@ -124,7 +124,7 @@ MUTATIONS: dict[str, list[Wrong]] = {
                     "np.exp(-((steepness * np.asarray(d)) ** 2))",
                 ),
             ),
-            {"q2": 1},
+            {"q2": 1, "q5": 1},
         ),
         Wrong(
             "steepness outside the square",
