@@ -308,6 +308,20 @@ def test_a_sweep_that_is_done_needs_no_data_and_a_run_named_twice_is_one(vaults,
     assert experiment.run_sweep(sweep, tmp_path / "no-vaults", tmp_path / "results") == [path]
 
 
+def test_a_result_of_other_settings_is_not_taken_for_this_one(vaults, tmp_path):
+    sweep = Sweep(datasets=("small",), variants=("uniform",), seeds=(0,), **SMALL)
+    (path,) = experiment.run_sweep(sweep, vaults, tmp_path)
+    for changed, message in (
+        (replace(sweep, evaluate_every=40), r"is of a run with evaluate_every 20 \(now 40\)"),
+        (replace(sweep, episodes=sweep.episodes + 1), r"is of a run with episodes .* \(now .*\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            experiment.run_sweep(changed, vaults, tmp_path)
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="is not a whole result"):
+        experiment.run_sweep(sweep, vaults, tmp_path)
+
+
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs a folder that cannot be written to")
 def test_a_read_only_folder_is_refused(vaults, tmp_path):
     tmp_path.chmod(0o500)

@@ -226,12 +226,12 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
         The result's path.
 
     Raises:
-        ValueError: if the dataset is missing or damaged, or a checkpoint is of other settings.
+        ValueError: if the dataset is missing or damaged, or a checkpoint or a result is of other settings.
         OSError: if a folder cannot be written to.
         FloatingPointError: if training diverges.
     """
     target = results / f"{run.name}.json"
-    if target.exists():
+    if _is_done(run, results):
         return target
     unfinished = results / "unfinished"
     require_writable(unfinished)
@@ -243,12 +243,7 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
     if checkpoint.exists() and record.exists():
         state = learner.load(checkpoint, run.settings, data)
         progress = json.loads(record.read_text())
-        begun = {**asdict(run), **progress.get("run", {})}  # an older version did not record it
-        if changed := [f"{name} {begun[name]} (now {now})" for name, now in asdict(run).items() if begun[name] != now]:
-            raise ValueError(
-                f"{checkpoint} is of a run with {', '.join(changed)}: use its settings to continue it, or delete it to "
-                "start anew"
-            )
+        _require_same_run(run, progress.get("run", {}), checkpoint)
         # The curve is written before the checkpoint: a stop between the two leaves a point too many, not too few.
         curve = [point for point in progress["curve"] if point["updates"] <= int(state.updates)]
         seconds = progress["seconds"]
@@ -290,6 +285,24 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
     checkpoint.unlink(missing_ok=True)
     record.unlink(missing_ok=True)
     return target
+
+
+def _is_done(run: Run, results: Path) -> bool:
+    """Whether the run's result is there; that of other settings, or a damaged one, is an error."""
+    target = results / f"{run.name}.json"
+    if not target.exists():
+        return False
+    _require_same_run(run, _read_result(target)["run"], target)
+    return True
+
+
+def _require_same_run(run: Run, recorded: dict[str, Any], path: Path) -> None:
+    """Refuse a file of a run that differs in what its name does not say; older versions did not record everything."""
+    begun = {**asdict(run), **recorded}
+    if changed := [f"{name} {begun[name]} (now {now})" for name, now in asdict(run).items() if begun[name] != now]:
+        raise ValueError(
+            f"{path} is of a run with {', '.join(changed)}: use its settings to continue it, or delete it to start anew"
+        )
 
 
 def _read_episodes(path: Path, scenario: str) -> Dataset:
@@ -336,7 +349,7 @@ def run_sweep(
         The results' paths.
 
     Raises:
-        ValueError: if a dataset is unknown or damaged; before any training.
+        ValueError: if a dataset is unknown or damaged, or a result is of other settings; before any training.
         OSError: if a folder cannot be written to; before any training.
     """
     if workers < 1:
@@ -349,7 +362,7 @@ def run_sweep(
     if sweep.quick:
         runs = [replace(run, dataset=f"quick-{run.dataset}") for run in runs]
     vaults, results = vaults.absolute(), results.absolute()
-    todo = [run for run in runs if not (results / f"{run.name}.json").exists()]
+    todo = [run for run in runs if not _is_done(run, results)]
     for scenario, dataset in sorted({(run.scenario, run.dataset) for run in todo}):
         read_or_make(scenario, dataset, vaults)
     print(f"{len(runs)} runs: {len(runs) - len(todo)} done, {len(todo)} to do")
@@ -424,15 +437,16 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     paths = sorted(folder.glob("*.json"))
     if not paths:
         raise ValueError(f"{folder} holds no results: run `pjap experiment run` first, or name another folder")
-    results = []
-    for path in paths:
-        try:
-            result = json.loads(path.read_text())
-            result["run"]["seed"], result["curve"][-1]["return"]
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"{path} is not a whole result ({error}): delete it and run the sweep again") from error
-        results.append(result)
-    return results
+    return [_read_result(path) for path in paths]
+
+
+def _read_result(path: Path) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = json.loads(path.read_text())
+        result["run"]["seed"], result["curve"][-1]["return"]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise ValueError(f"{path} is not a whole result ({error}): delete it and run the sweep again") from error
+    return result
 
 
 def final(result: dict[str, Any], quantity: str, share: float = 0.2) -> float:
