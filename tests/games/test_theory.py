@@ -194,11 +194,13 @@ def test_recoupling(seed):
     ("call", "message"),
     [
         (lambda: g.gaussian_shrinkage([0, 0], [[1, 0], [0, 0]], 1, [0, 0]), "positive definite"),
+        (lambda: g.gaussian_shrinkage([0, 0], [[1, 0.5], [0, 1]], 1, [0, 0]), "not symmetric"),
         (lambda: g.gaussian_shrinkage([0, 0], [[1]], 1, [0, 0]), r"expected \(2, 2\)"),
         (lambda: g.gaussian_shrinkage([0, 0], np.eye(2), 0, [0, 0]), "bandwidth is 0"),
         (lambda: g.shrinkage_factor(-1, 1), "standard_deviation is -1"),
         (lambda: g.shrinkage_factor(1, 0), "bandwidth is 0"),
         (lambda: g.pjap_jacobian(g.twin_peaks(), [[0, 0]], [[1, 1]]), "one joint policy"),
+        (lambda: g.brud_destination(g.twin_peaks(), [[0, 0]], [0, -1.5]), r"start reaches 1.5, expected"),
         (lambda: g.brud_destination(g.twin_peaks(), [], [0, 0]), "dataset has shape"),
         (lambda: g.averaged_polynomial(g.twin_peaks(), 5, [[0, 0]]), "player is 5"),
         (lambda: g.brud_destination(g.twin_peaks(), np.zeros((3, 5, 2)), [0, 0]), "one dataset"),

@@ -78,6 +78,8 @@ def test_a_failed_film_leaves_nothing(tmp_path, monkeypatch):
         raise RuntimeError("no display")
 
     monkeypatch.setattr("mujoco.Renderer", fail)
+    with pytest.raises(ValueError, match="frames must be at least 1, got 0"):
+        film_team("2halfcheetah-good-0", tmp_path / "film.mp4", 0, 0, 64, 48, "")
     with pytest.raises(OSError, match="set MUJOCO_GL=egl"):
         film_team("2halfcheetah-good-0", tmp_path / "film.mp4", 10, 0, 64, 48, "")
     monkeypatch.setattr("mujoco.Renderer", Canvas)

@@ -94,7 +94,7 @@ def brud_destination(game: PolynomialGame, dataset: ArrayLike, start: ArrayLike)
         ``(..., n)``.
 
     Raises:
-        ValueError: If a shape is another one, the dataset is empty, or an entry is not finite.
+        ValueError: If a shape is another one, the dataset is empty, an entry is not finite, or a start is outside.
 
     Example:
         >>> from pjap.games import sign_agreement
@@ -102,6 +102,8 @@ def brud_destination(game: PolynomialGame, dataset: ArrayLike, start: ArrayLike)
         [-1.0, 1.0]
     """
     start = _checks.joint_actions("start", start, game.players)
+    if np.any(np.abs(start) > 1):
+        raise ValueError(f"start reaches {np.abs(start).max():g}, expected actions in [-1, 1].")
     destination = np.empty(start.shape)
     for player in range(game.players):
         slope = differentiate(averaged_polynomial(game, player, dataset))
@@ -145,7 +147,8 @@ def gaussian_shrinkage(mean: ArrayLike, covariance: ArrayLike, bandwidth: float,
         ``(..., n)``.
 
     Raises:
-        ValueError: If a shape is another one, ``bandwidth`` is not above 0, or the matrix cannot be inverted.
+        ValueError: If a shape is another one, ``bandwidth`` is not above 0, or ``covariance`` is not symmetric and
+            positive definite.
 
     Example:
         >>> gaussian_shrinkage([0, 0], [[1, 0], [0, 1]], bandwidth=1.0, policy=[0.5, -0.5]).tolist()
@@ -158,6 +161,8 @@ def gaussian_shrinkage(mean: ArrayLike, covariance: ArrayLike, bandwidth: float,
         raise ValueError(f"bandwidth is {bandwidth}, expected a number above 0.")
     if covariance.shape != (mean.size, mean.size):
         raise ValueError(f"covariance has shape {covariance.shape}, expected ({mean.size}, {mean.size}).")
+    if not np.allclose(covariance, covariance.T):
+        raise ValueError("covariance is not symmetric: entry (i, j) must equal entry (j, i).")
     if np.linalg.eigvalsh(covariance).min() <= 0:
         raise ValueError("covariance has an eigenvalue of 0 or below, expected a positive definite matrix.")
     # (S^-1 + h^-2 I)^-1 (S^-1 m + h^-2 mu) = m + S (S + h^2 I)^-1 (mu - m), with one inverse fewer.

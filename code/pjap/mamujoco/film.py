@@ -31,11 +31,13 @@ def film_team(source: str, path: Path, frames: int, seed: int, width: int, heigh
         The return over the filmed steps.
 
     Raises:
-        ValueError: if there is no such team, or the source names several that take turns.
+        ValueError: if there is no such team, the source names several that take turns, or `frames` is below 1.
         OSError: if the folder cannot be written to, or nothing can be rendered here.
     """
     import imageio_ffmpeg
 
+    if frames < 1:
+        raise ValueError(f"frames must be at least 1, got {frames}")
     require_writable(path.parent)
     scenario, teams = load_source(source)
     if len(teams) > 1:
