@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm, ttest_1samp
 
 from pjap.mamujoco import statistics
 
@@ -40,11 +41,33 @@ def test_probability_of_improvement_counts_pairs():
     assert statistics.probability_of_improvement(method, method).point == pytest.approx(0.5)
 
 
-def test_pairs_are_by_seed():
+def test_an_interval_of_the_probability_of_improvement_covers_the_truth():
+    """Normal scores a standard deviation apart: the better one wins with probability Phi(1 / sqrt 2)."""
+    generator = np.random.default_rng(2)
+    covered = []
+    for _ in range(120):
+        method, baseline = generator.normal(1, 1, 20), generator.normal(0, 1, 20)
+        estimate = statistics.probability_of_improvement(method, baseline, resamples=300)
+        covered.append(estimate.low < norm.cdf(np.sqrt(0.5)) < estimate.high)
+    assert 0.85 <= np.mean(covered) <= 0.99
+
+
+def test_pairs_are_by_seed_and_their_interval_is_students():
     found = statistics.paired_difference({0: 10.0, 1: 20.0, 2: 33.0, 7: 0.0}, {2: 30.0, 1: 18.0, 0: 9.0, 9: 5.0})
+    known = ttest_1samp([1.0, 2.0, 3.0], 0).confidence_interval(0.95)
     assert found.point == pytest.approx(2.0)
-    assert found.low >= 1
-    assert found.high <= 3
+    assert (found.low, found.high) == pytest.approx((known.low, known.high))
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 10])
+def test_an_interval_of_few_pairs_covers_the_truth_as_often_as_it_says(pairs):
+    differences = np.random.default_rng(pairs).normal(size=(2000, pairs))
+    nothing = dict.fromkeys(range(pairs), 0.0)
+    covered = [
+        (estimate := statistics.paired_difference(dict(enumerate(each)), nothing)).low < 0 < estimate.high
+        for each in differences
+    ]
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
 
 
 @pytest.mark.parametrize(
