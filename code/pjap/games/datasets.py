@@ -188,7 +188,7 @@ def mixture(
 
 
 def replay(policies: ArrayLike, noise: float, size: int, *, seed: int) -> Floats:
-    """What a replay buffer holds after behaviour policies have acted with exploration noise (chapter 3).
+    """What a replay buffer holds after behaviour policies have acted with exploration noise (chapter 4).
 
     Each row is one of the policies, chosen at random, plus Gaussian noise, clipped to the box.
 

@@ -82,8 +82,8 @@ def averaged_polynomial(game: PolynomialGame, player: int, dataset: ArrayLike) -
 def brud_destination(game: PolynomialGame, dataset: ArrayLike, start: ArrayLike) -> Floats:
     """Where BRUD's gradient flow takes a joint policy, exactly and before any learning (chapter 5, prop-destination).
 
-    Each player climbs its own averaged polynomial, whatever the others do, to the next local maximum uphill from its
-    start or to the edge of ``[-1, 1]``. For twin peaks: ``x* = 5 E[a_y] / (2 + 8 E[a_y^2])``, clipped.
+    Each player climbs its own averaged polynomial, whatever the others do, to the first point uphill from its start
+    at which its slope is zero, or to the edge of ``[-1, 1]``. For twin peaks: ``x* = 5 E[a_y] / (2 + 8 E[a_y^2])``.
 
     Args:
         game: Of n players.
@@ -173,7 +173,7 @@ def gaussian_shrinkage(mean: ArrayLike, covariance: ArrayLike, bandwidth: float,
 def shrinkage_factor(standard_deviation: float, bandwidth: float) -> float:
     """The share of the true gradient in PJAP's update when the data's actions are independent.
 
-    Derived in chapter 6, eq-shrinkage.
+    Derived in chapter 6, eq-kappa.
 
     ``kappa = s^2 / (s^2 + h^2)``: in sign agreement with data ``N(m, s^2 I)`` the update is
     ``kappa * (true gradient) + (1 - kappa) * BRUD``.

@@ -150,8 +150,8 @@ def proximal_probabilities(
 def replayed_gradient(game: PolynomialGame, policy: ArrayLike, dataset: ArrayLike, probabilities: ArrayLike) -> Floats:
     """Each player's gradient with the others replayed: ``sum_a P(a) d_i R(mu_i, a_-i)`` (chapter 3, eq-brud).
 
-    Averaging the player's own polynomial over the data, then differentiating it, is what makes an exact expectation
-    over the whole dataset cost little more than one data point.
+    The player's own polynomial is averaged over the data first, so that only one polynomial has to be differentiated
+    and evaluated, however many rows there are.
 
     Args:
         game: Of n players.
