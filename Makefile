@@ -14,7 +14,7 @@ CHAPTERS  := $(wildcard book/*.md)
 PACKAGE   := $(shell find code -name '*.py')
 RESULTS   := $(shell find book/results -type f)
 NOTEBOOKS := $(wildcard book/*.ipynb)
-BUTTONS   := tools/launch_buttons.py tools/addresses.py
+WRITERS   := tools/launch_buttons.py tools/addresses.py $(wildcard book/_ext/*.py book/_ext/mathjax/*.js)
 SITE      := _config.yml _toc.yml book/references.bib $(shell find book/_static book/_ext -type f 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -37,18 +37,19 @@ _build/.inputs: $(READY) $(PACKAGE) $(RESULTS)
 	@rm -rf _build/.jupyter_cache _build/html _build/.doctrees
 	@mkdir -p _build && touch $@
 
-# Pages that have not changed are not written again, but their launch buttons may have.
-_build/.buttons: $(BUTTONS)
+# Pages that have not changed are not written again, but what writes them may have: launch buttons and extensions.
+_build/.writers: $(WRITERS)
 	@rm -rf _build/html _build/.doctrees
 	@mkdir -p _build && touch $@
 
-$(HTML): _build/.inputs _build/.buttons $(CHAPTERS) $(NOTEBOOKS) $(SITE)
+# A build with warnings leaves pages, and Sphinx does not repeat the warnings of what it has read: the next one reads anew.
+$(HTML): _build/.inputs _build/.writers $(CHAPTERS) $(NOTEBOOKS) $(SITE)
 	@$(BIN)/python -m tools.execute
-	$(BIN)/jupyter-book build . -W -n --keep-going
+	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees $@; exit 1; }
 	@touch $@
 
 # After the pages, not because of them: a changed chapter comes in with its notebook.
-$(LITE): _build/.inputs _build/.buttons $(NOTEBOOKS) tools/browser_site.py | $(HTML)
+$(LITE): _build/.inputs _build/.writers $(NOTEBOOKS) tools/browser_site.py | $(HTML)
 	@echo "Building the site that runs notebooks in the browser (about 15 seconds)"
 	@$(BIN)/python -m tools.browser_site
 	@touch $@
@@ -56,7 +57,7 @@ $(LITE): _build/.inputs _build/.buttons $(NOTEBOOKS) tools/browser_site.py | $(H
 lite: $(LITE) ## Build the JupyterLite site behind "Run in your browser"; 'make book' does it too
 
 # The pictures and the numbers of the slides are the chapters' own.
-$(SLIDES): _build/.inputs _build/.buttons $(HTML) book/slides/lecture.md book/slides/template.html tools/slides.py
+$(SLIDES): _build/.inputs _build/.writers $(HTML) book/slides/lecture.md book/slides/template.html tools/slides.py
 	$(BIN)/python -m tools.slides
 
 slides: $(SLIDES) ## Make the slides of the single lecture, one file that works offline

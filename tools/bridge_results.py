@@ -1,10 +1,11 @@
 """Train the bridge games of chapter 8 over many seeds and write `book/results/bridge.json`.
 
-    python tools/bridge_results.py                 30 seeds, about fifteen minutes of one core
-    python tools/bridge_results.py --seeds 50      only the seeds that are missing
+    python tools/bridge_results.py                 50 seeds, about twenty-five minutes of one core
+    python tools/bridge_results.py --seeds 60      only the seeds that are missing
 
 Every combination of game, data, critic and update is run for a seed before the next seed starts, and the file is
-written, whole, after each seed: it can be stopped at any time and goes on where it stopped.
+written, whole, after each seed: it can be stopped at any time and goes on where it stopped. A file whose runs had other
+settings is refused.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from pjap.mamujoco.learner import Settings
 
 RESULTS = Path(__file__).resolve().parent.parent / "book" / "results" / "bridge.json"
 
-TRANSITIONS, UPDATES = 4000, 3000
+SEEDS, TRANSITIONS, UPDATES = 50, 4000, 3000
 GAMES: dict[str, Game] = {"twin peaks": bridge.contextual_twin_peaks(), "push": bridge.PushGame()}
 TEAMS: dict[tuple[str, str], list[Behaviour]] = {
     ("twin peaks", "random"): [bridge.random_team],
@@ -88,10 +89,45 @@ def train_once(game_name: str, data_name: str, critic: str, rule: str, seed: int
     return names | {name: round(value, 4) for name, value in measured.items()}
 
 
+def in_common() -> dict[str, Any]:
+    """What all runs of a file share."""
+    settings = asdict(make_settings("exact", "uniform"))
+    return {"transitions": TRANSITIONS, "updates": UPDATES, "settings": settings}
+
+
+def _flat(content: dict[str, Any]) -> dict[str, Any]:
+    """Transitions, updates and each setting by its name, as JSON gives them back."""
+    kept = {"transitions": content["transitions"], "updates": content["updates"], **content["settings"]}
+    flat: dict[str, Any] = json.loads(json.dumps(kept))
+    return flat
+
+
+def read_before(path: Path) -> dict[str, Any]:
+    """The file as it was left, or one without runs.
+
+    Raises:
+        SystemExit: If its runs had other settings than today's, which must not be mixed.
+    """
+    if not path.exists():
+        return {"runs": [], "provenance": {}}
+    before: dict[str, Any] = json.loads(path.read_text())
+    # A setting that the file does not name is younger than its runs: they had what is now its default.
+    then = _flat({**before, "settings": {**asdict(Settings()), **before["settings"]}})
+    now = _flat(in_common())
+    names = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+    if names:
+        changed = ", ".join(f"{name} {then.get(name)} (now {now.get(name)})" for name in names)
+        raise SystemExit(
+            f"the runs in {path} have other settings, {changed}, expected today's: start anew in another file with "
+            "--output, or move this one away"
+        )
+    return before
+
+
 def main() -> None:
     """Do the seeds that are missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=30, help="seeds 0 to this number")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many: 0 to one less")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     combinations = [
@@ -100,7 +136,7 @@ def main() -> None:
         if critic != "fitted, clone" or "two teams" in where  # there is nothing to clone in random play
     ]
 
-    before = json.loads(arguments.output.read_text()) if arguments.output.exists() else {"runs": [], "provenance": {}}
+    before = read_before(arguments.output)
     runs, seconds = before["runs"], before["provenance"].get("seconds", 0.0)
     done = {run["seed"] for run in runs}
     for seed in tqdm([seed for seed in range(arguments.seeds) if seed not in done], unit=" seeds"):
@@ -116,13 +152,7 @@ def main() -> None:
             "python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}, {jax.default_backend()}",
         }
-        content = {
-            "provenance": provenance,
-            "transitions": TRANSITIONS,
-            "updates": UPDATES,
-            "settings": asdict(make_settings("exact", "uniform")),
-            "runs": runs,
-        }
+        content = {"provenance": provenance, **in_common(), "runs": runs}
         text = json.dumps(content, indent=1).replace("\n   ", " ").replace("\n  }", " }")
         write_atomically(arguments.output, (text + "\n").encode())
 

@@ -24,6 +24,8 @@ EXTENSIONS = Path(sys.prefix) / "share" / "jupyter" / "labextensions"
 
 NOT_IN_PYODIDE = {"jax"}
 """Distributions that some chapter of the game half imports in passing, and that no browser has."""
+DONE_WITHOUT = {"imageio-ffmpeg"}
+"""No browser has these either, but no cell fails for it: `figures.video` shows a picture there instead of a film."""
 
 
 def for_browser(notebook: Any) -> Any:
@@ -34,7 +36,7 @@ def for_browser(notebook: Any) -> Any:
     """
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     extra, others = requirements("\n".join(cell.source for cell in code[1:]))
-    wanted = " ".join([f'"pjap[{extra}]"', *sorted(set(others) - NOT_IN_PYODIDE)])
+    wanted = " ".join([f'"pjap[{extra}]"', *sorted(set(others) - NOT_IN_PYODIDE - DONE_WITHOUT)])
     code[0].source = f"# Fetches what this chapter needs into this browser.\n%pip install --quiet {wanted}"
     for cell in code[1:]:
         missing = NOT_IN_PYODIDE & set(requirements(cell.source)[1])

@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -338,9 +337,8 @@ def to_markdown(result: dict[str, Any]) -> str:
         f"{result['as_expected']} marks as expected.",
         f"Making the assignment took {result['make_seconds']} s and grading all of them {result['grade_seconds']} s, "
         f"one after the other: {result['grade_processor_seconds']} s of a processor's time.",
-        f"Measured on {made['date']} by `{made['command']}` ({made['machine']}, busy with other work: load "
-        f"{made['load_before']}; "
-        f"Python {made['python']}, otter-grader {made['otter-grader']}).",
+        f"Measured on {made['date']} by `{made['command']}` ({made['machine']}, load {made['load_before']} "
+        f"before it began; Python {made['python']}, otter-grader {made['otter-grader']}).",
         "",
         "| kind | submissions | seconds | longest | largest process |",
         "|---|---|---|---|---|",
@@ -359,11 +357,11 @@ def main() -> None:
     """Measure, and write the record and the README's part."""
     with tempfile.TemporaryDirectory() as work:
         result = measure(Path(work))
-    RECORD.write_text(json.dumps(result, indent=1) + "\n")
     text = re.sub(f"{BEGIN}.*{END}", lambda _: to_markdown(result), README.read_text(), flags=re.DOTALL)
-    unfinished = README.with_suffix(".unfinished")
-    unfinished.write_text(text)
-    shutil.move(unfinished, README)
+    for path, content in ((RECORD, json.dumps(result, indent=1) + "\n"), (README, text)):
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text(content)
+        os.replace(unfinished, path)  # whole or not at all
     print(to_markdown(result))
 
 

@@ -99,12 +99,14 @@ def results_read(source: str) -> list[str]:
 
 
 def requirements(source: str) -> tuple[str, list[str]]:
-    """The package's extra that the code needs, and the distributions that it imports beyond that extra."""
+    """The package's extra that the code needs, and the distributions that it imports, or films with, beyond it."""
     imported = _imported(source)
     extra = "mamujoco" if any(name.startswith("pjap.mamujoco") for name in imported) else "figures"
     given = {"pjap", "myst-nb", "ipython", *_distributions_of(extra)}
     modules = {name.split(".")[0] for name in imported} - set(sys.stdlib_module_names)
     distributions = {_distribution(module) for module in modules}
+    if "figures.video(" in source:
+        distributions.add("imageio-ffmpeg")  # which `video` imports itself
     return extra, sorted(distributions - given)
 
 

@@ -95,11 +95,13 @@ def numbers(tree):
 def test_the_fixtures_are_what_the_package_computes_today():
     """To the last digits but four, which may differ from machine to machine."""
     kept, today = numbers(FIXTURES), numbers(json.loads(json.dumps(tool.fixtures())))
-    assert len(kept) == len(today), "stale fixtures: run `python tools/figure_fixtures.py`"
+    assert len(kept) == len(today), "stale fixtures: run `.venv/bin/python tools/figure_fixtures.py`"
     for old, new in zip(kept, today, strict=True):
         same = old == new if isinstance(old, str) else old == pytest.approx(new, rel=1e-12, abs=1e-13)
-        assert same, f"stale fixtures ({old} is {new} today): run `python tools/figure_fixtures.py`"
+        assert same, f"stale fixtures ({old} is {new} today): run `.venv/bin/python tools/figure_fixtures.py`"
 
 
 def test_the_presets_are_what_the_package_makes_today():
-    assert tool.PRESETS.read_text(encoding="utf-8") == tool.presets(), "stale: run `python tools/figure_fixtures.py`"
+    assert tool.PRESETS.read_text(encoding="utf-8") == tool.presets(), (
+        "stale: run `.venv/bin/python tools/figure_fixtures.py`"
+    )

@@ -292,6 +292,27 @@ def test_it_speaks_once_things_are_quiet(visit):
     assert region.text_content() == f"This step lowers the reward. Inner product {rounded(inner)}."
 
 
+def test_it_does_not_tell_the_answer_before_the_reader_has_predicted(visit):
+    figure = figure_on(visit(CHAPTER), "one-point")
+    handle_of(figure, "Joint policy").press("ArrowLeft")
+    figure.page.wait_for_timeout(800)  # words are said with a delay
+    assert figure.locator("[role=status]").text_content() == ""
+    figure.locator("[data-choice=wrong]").click()
+    handle_of(figure, "Joint policy").press("ArrowLeft")
+    figure.locator("[role=status]").filter(has_text="Inner product").wait_for(state="attached")
+
+
+def test_reset_restores_the_whole_state(visit):
+    figure = figure_on(visit(address(INDEX, (-0.25, 0.75), (0.1, -0.2), "own")), "one-point")
+    figure.get_by_role("button", name="Reset").click()
+    next_frame(figure.page)
+    assert figure.get_by_label("Game").input_value() == "sign-agreement"
+    # That of the page, not that of the link.
+    assert_shows(figure, sign_agreement(), *STARTS[INDEX])
+    figure.get_by_label("Game").select_option("own")
+    assert figure.get_by_label("R(x, y) =").input_value() != OWN
+
+
 @pytest.mark.parametrize("game", GAMES)
 def test_it_restores_a_state_from_the_address(visit, game):
     page = visit(address(INDEX, (-0.25, 0.75), (0.1, -0.2), game))
@@ -307,7 +328,7 @@ def test_it_survives_a_state_that_it_cannot_read(visit):
     page = visit(f"{INDEX}#pjap&one-point.policy=2,0")
     figure = figure_on(page, "one-point")
     assert_shows(figure, sign_agreement(), *STARTS[INDEX])
-    for broken in ("policy=a,b", "policy=", "recorded=0.1", "game=chess", "reward=xz"):
+    for broken in ("policy=a,b", "policy=", "recorded=0.1", "game=chess", "game=toString", "reward=xz"):
         page.evaluate("broken => location.hash = '#pjap&one-point.' + broken", broken)
         next_frame(page)
         assert_shows(figure, sign_agreement(), *STARTS[INDEX])

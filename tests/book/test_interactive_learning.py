@@ -399,6 +399,38 @@ def test_in_chapter_6_the_reader_predicts_first(visit, sources, choice, right):
     assert_shows(figure, state, sources)
 
 
+def test_without_data_there_is_nothing_to_predict(visit):
+    figure = figure_on(visit(CHAPTER_6, reduced_motion="reduce"), "learner")
+    choices, verdict = figure.locator("[data-choice]"), figure.locator(".pjap-verdict")
+    figure.get_by_label("Draw data").check()
+    next_frame(figure.page)
+    assert all(choice.is_disabled() for choice in choices.all())
+    assert "no data" in verdict.text_content()
+    figure.locator("[role=status]").filter(has_text="no data").wait_for(state="attached")
+    assert axe_violations(figure.page, ".pjap-figure") == []
+    handle_of(figure, "Pen").press("Enter")
+    next_frame(figure.page)
+    assert not verdict.is_visible()
+    figure.page.wait_for_timeout(800)  # words are said with a delay
+    assert figure.locator("[role=status]").text_content() == ""
+    choices.last.click()
+    assert "Uniform replay ends at" in verdict.text_content()
+    figure.get_by_role("button", name="Clear drawing").click()
+    next_frame(figure.page)
+    assert "Uniform replay ends at" in verdict.text_content()
+
+
+def test_a_constant_series_is_a_line_in_the_middle(visit):
+    """Both teams begin at sign agreement's best joint action and stay: one reward, whose range is empty."""
+    state = {"game": "sign-agreement", "data": "drawn", "drawn": "0.5,0.5", "start": "1,1", "step": "50"}
+    figure = still(visit, address(CHAPTER_7, "learner", state))
+    assert numbers(figure, "brud")[2] == numbers(figure, "pjap")[2]
+    plot = figure.locator(".pjap-plot").first
+    for line in plot.locator("polyline").all():
+        assert {point.split()[1] for point in re.findall(r"\S+ \S+", line.get_attribute("points"))} == {"48.0"}
+    assert {dot.get_attribute("cy") for dot in plot.locator("circle").all()} == {"48"}
+
+
 def test_after_the_answer_it_plays(visit):
     figure = figure_on(visit(CHAPTER_6), "learner")
     figure.locator("[data-choice=wrong]").click()

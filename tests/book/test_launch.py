@@ -179,6 +179,8 @@ def test_requirements_follow_from_the_imports():
     assert published_notebooks.requirements("import numpy, json\nfrom pjap.games import learn") == ("figures", [])
     assert published_notebooks.requirements("import jax\nimport scipy.stats") == ("figures", ["jax", "scipy"])
     assert published_notebooks.requirements("import jax\nfrom pjap.mamujoco import learner") == ("mamujoco", [])
+    film = "from pjap.games import figures\nfigures.video(figure, draw, 9, description='')"
+    assert published_notebooks.requirements(film) == ("figures", ["imageio-ffmpeg"]), "imported where the film is made"
 
 
 def test_binder_installs_what_every_notebook_needs():
@@ -328,6 +330,16 @@ def test_the_links_are_seen_named_and_reached_by_keyboard(site, browser, name, w
 
 
 # Python in the browser
+
+
+def test_in_the_browser_a_film_asks_for_nothing_and_does_not_fail():
+    cells = ["import pjap", "import scipy\nfigures.video(figure, draw, 9, description='')", "import jax"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    first, film, missing = browser_site.for_browser(notebook).cells
+    assert first.source.endswith('%pip install --quiet "pjap[figures]" scipy')
+    assert film.source == cells[1]
+    assert "tags" not in film.metadata
+    assert "raises-exception" in missing.metadata["tags"]
 
 
 def test_the_browser_gets_the_game_half_the_package_and_the_results():

@@ -1,5 +1,7 @@
 """Drawing: the examples in the docstrings draw; here, what must not be drawn wrongly."""
 
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -56,6 +58,22 @@ def test_a_film_says_what_it_shows_and_waits_for_the_reader():
     assert "controls" in html
     assert "autoplay" not in html
     assert len(repr(figures.Video(bytes(10**6), "x", bytes(10**6)))) < 100
+
+
+def test_in_a_browser_a_film_is_its_first_picture(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # importing it fails
+    figure, axes = plt.subplots(figsize=(2, 2))
+    drawn = []
+    film = figures.video(
+        figure, lambda frame: drawn.append(axes.plot([frame], [0])), 3, description='a "dot" moves right'
+    )
+    assert len(drawn) == 1
+    assert not plt.fignum_exists(figure.number), "else it would appear a second time"
+    html = film._repr_html_()
+    assert "<video" not in html
+    assert '<img class="pjap-video" alt="a &quot;dot&quot; moves right" src="data:image/png;base64,iVBOR' in html
+    assert "first picture" in html
 
 
 def test_the_surface_shows_the_peaks_of_twin_peaks():

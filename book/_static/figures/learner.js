@@ -71,6 +71,8 @@ export default function learner(root) {
   let best = 0;
   let playing = null; // the time at which it began, less the steps already shown
   let ready = false;
+  let asked = false;
+  let closeQuestion = () => {};
 
   const say = createLiveRegion(root);
   const question = html("div");
@@ -103,8 +105,7 @@ export default function learner(root) {
   const address = linkState(root.dataset.name, restore);
   showState();
   ready = true;
-  let asked = false;
-  createPrediction(root, {
+  closeQuestion = createPrediction(root, {
     question: root.dataset.predict || "The left team replays the data uniformly. What will become of it?",
     parent: question,
     onAnswer: () => {
@@ -116,10 +117,7 @@ export default function learner(root) {
     },
   });
   asked = root.hasAttribute("data-waiting");
-  if (asked) {
-    say(""); // the first drawing has told the outcome to those who listen
-    draw();
-  }
+  if (asked) draw(); // the first drawing has told the outcome
 
   // --- from the state to the picture
 
@@ -138,7 +136,8 @@ export default function learner(root) {
       const now = [...run.policies[step], run.rewards[step], run.distances[step], run.sizes[step]];
       root.dataset[name] = now.map(exact).join(",");
     }
-    if (!waiting) say(runs ? inWords(runs, step) : "There is no data. Draw some.");
+    closeQuestion(runs ? "" : "There is no data to replay. Draw or choose some, then answer.");
+    say(!runs ? "There is no data. Draw some." : waiting ? "" : inWords(runs, step));
   }
 
   function changed() {

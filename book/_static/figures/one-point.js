@@ -62,8 +62,13 @@ export function outcomeOf({ reward: before, path, endReward }, best) {
 }
 
 export default function onePoint(root) {
-  const defaults = { policy: parsePoint(root.dataset.policy), recorded: parsePoint(root.dataset.recorded) };
-  const state = { game: "sign-agreement", own: "5xy - x^2 - y^2 - 4x^2y^2", ...defaults };
+  const state = {
+    game: "sign-agreement",
+    own: "5xy - x^2 - y^2 - 4x^2y^2",
+    policy: parsePoint(root.dataset.policy),
+    recorded: parsePoint(root.dataset.recorded),
+  };
+  const defaults = { ...state };
   let game = GAMES[state.game];
   let range = null; // the worst and the best reward
   let now = null; // what analyse says of the state
@@ -117,6 +122,7 @@ export default function onePoint(root) {
     }
     root.dataset.brud = now.brud.map(exact).join(",");
     root.dataset.gradient = now.gradient.map(exact).join(",");
+    if (root.hasAttribute("data-waiting")) return; // the words would answer the question
     announce(`${verdict(now).sentence} Inner product ${format(now.inner)}.`);
   }
 
@@ -162,11 +168,12 @@ export default function onePoint(root) {
 
   function reset() {
     Object.assign(state, defaults);
+    showGame();
     changed();
   }
 
   function restore(entries) {
-    state.game = entries.game === "own" || entries.game in GAMES ? entries.game : state.game;
+    state.game = entries.game === "own" || Object.hasOwn(GAMES, entries.game) ? entries.game : state.game;
     state.own = entries.reward ?? state.own;
     state.policy = parsePoint(entries.policy) ?? state.policy;
     state.recorded = parsePoint(entries.recorded) ?? state.recorded;

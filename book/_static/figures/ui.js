@@ -571,11 +571,13 @@ const OUTCOMES = { optimum: "It finds the best reward", stays: "It stays where i
  * @param {{question: string, parent: HTMLElement,
  *   onAnswer: () => {outcome: keyof OUTCOMES, words: string} | void}} options  `onAnswer` runs the figure and says what
  *   happened: the outcome and one sentence
+ * @returns {(reason: string) => void}  close: while nothing can be answered, call it with the reason; without one (an empty
+ *   text) the question is open again. After the answer it does nothing
  */
 export function createPrediction(root, { question, parent, onAnswer }) {
   if (!("predict" in root.dataset)) {
     onAnswer();
-    return;
+    return () => {};
   }
   const verdict = html("p", { class: "pjap-verdict", tabindex: -1, hidden: true });
   const choices = html("div", { class: "pjap-row" });
@@ -596,6 +598,12 @@ export function createPrediction(root, { question, parent, onAnswer }) {
   }
   root.setAttribute("data-waiting", "");
   parent.append(box);
+  return (reason) => {
+    if (!root.hasAttribute("data-waiting")) return;
+    box.disabled = reason !== "";
+    verdict.textContent = reason;
+    verdict.hidden = reason === "";
+  };
 }
 
 function lowerFirst(text) {
@@ -666,7 +674,8 @@ export function createPlot(parent, { title, names, y }) {
   const [width, height, left, right, top, bottom] = [240, 96, 34, 6, 8, 8];
   const picture = createPicture("pjap-plot", [0, 0, width, height], { "aria-hidden": "true" });
   let [low, high] = y;
-  const up = (value) => top + ((high - clamp(value, low, high)) / (high - low)) * (height - top - bottom);
+  const share = (value) => (high > low ? (high - clamp(value, low, high)) / (high - low) : 0.5); // one value: in the middle
+  const up = (value) => top + share(value) * (height - top - bottom);
   const ticks = y.map((value) => {
     picture.append(svg("line", { class: "pjap-rule", x1: left, x2: width - right, y1: up(value), y2: up(value) }));
     const tick = svg("text", { class: "pjap-tick", x: left - 6, y: up(value) + 4, "text-anchor": "end" });

@@ -6,6 +6,7 @@ One colour for each update throughout the book, from the palette of Okabe and It
 
 import base64
 import io
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -231,12 +232,12 @@ class Video:
     """A short film that the reader starts and pauses; shows itself in a notebook.
 
     Attributes:
-        mp4: The film.
+        mp4: The film; empty where none can be made, in a browser: then the poster is shown alone.
         description: What it shows, in words, for those who do not see it.
         poster: A picture to show until it starts, PNG.
 
     Example:
-        >>> Video(b"", "nothing moves", poster=b"")._repr_html_()[:17]
+        >>> Video(b"film", "nothing moves", poster=b"")._repr_html_()[:17]
         '<video class="pja'
     """
 
@@ -246,15 +247,21 @@ class Video:
 
     def _repr_html_(self) -> str:
         film, poster = (base64.b64encode(content).decode() for content in (self.mp4, self.poster))
+        description = escape(self.description, quote=True)
+        if not film:
+            return (
+                f'<figure><img class="pjap-video" alt="{description}" src="data:image/png;base64,{poster}">'
+                "<figcaption>The first picture of a film, which cannot be made here.</figcaption></figure>"
+            )
         return (
             '<video class="pjap-video" controls playsinline preload="metadata" '
-            f'aria-label="{escape(self.description, quote=True)}" poster="data:image/png;base64,{poster}" '
+            f'aria-label="{description}" poster="data:image/png;base64,{poster}" '
             f'src="data:video/mp4;base64,{film}"></video>'
         )
 
 
 def video(figure: Figure, draw_frame: Callable[[int], Any], frames: int, *, description: str, rate: int = 12) -> Video:
-    """Film a figure, one call of ``draw_frame`` a frame. Needs imageio-ffmpeg.
+    """Film a figure, one call of ``draw_frame`` a frame. Needs imageio-ffmpeg; in a browser, only frame 0 is drawn.
 
     Args:
         figure: What to film; closed afterwards, so that it does not appear a second time.
@@ -272,6 +279,17 @@ def video(figure: Figure, draw_frame: Callable[[int], Any], frames: int, *, desc
         >>> film.mp4[4:8]
         b'ftyp'
     """
+    # Python in a browser starts no other program, hence no encoder: the poster stands alone.
+    film = b"" if sys.platform == "emscripten" else _encode(figure, draw_frame, frames, rate)
+    draw_frame(0)
+    poster = io.BytesIO()
+    figure.savefig(poster, format="png", dpi=110)
+    plt.close(figure)
+    return Video(film, description, poster.getvalue())
+
+
+def _encode(figure: Figure, draw_frame: Callable[[int], Any], frames: int, rate: int) -> bytes:
+    """The frames as H.264 in an mp4 file."""
     import imageio_ffmpeg
 
     animation = FuncAnimation(figure, draw_frame, frames=frames, init_func=lambda: [])
@@ -290,8 +308,4 @@ def video(figure: Figure, draw_frame: Callable[[int], Any], frames: int, *, desc
         ]
         target = Path(folder) / "film.mp4"
         animation.save(target, writer=FFMpegWriter(fps=rate, codec="h264", extra_args=options), dpi=110)
-        draw_frame(0)
-        poster = io.BytesIO()
-        figure.savefig(poster, format="png", dpi=110)
-        plt.close(figure)
-        return Video(target.read_bytes(), description, poster.getvalue())
+        return target.read_bytes()
