@@ -23,7 +23,7 @@ from otter import logging as otter_logging
 from otter.assign import main as assign
 from tqdm import tqdm
 
-from pjap.grading.grade import grade_submission, read_assignment
+from pjap.grading.grade import Assignment, grade_submission, read_assignment
 from pjap.grading.submission import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +69,18 @@ def make(source: Path, out: Path) -> None:
     }
     with zipfile.ZipFile(out / "autograder.zip", "a") as files:
         files.writestr("questions.json", json.dumps(about, indent=1))
+    _require_checks(read_assignment(out / "autograder.zip"))
+
+
+def _require_checks(assignment: Assignment) -> None:
+    """Read from what was made, since otter has its own rules for points that are left out."""
+    possible = {name: question.possible for name, question in assignment.questions.items()} | assignment.by_hand
+    for name, points in possible.items():
+        if not points > 0:
+            raise ValueError(f"{name} of {assignment.name} gives no points")
+    for name, question in assignment.questions.items():
+        if not any(case.hidden for case in question.test_cases):
+            raise ValueError(f"{name} of {assignment.name} has no hidden check")
 
 
 def _begins(cell: Any, mark: str) -> bool:

@@ -78,6 +78,15 @@ MUTATIONS: dict[str, list[Wrong]] = {
             {"q3": 2},
         ),
         Wrong(
+            "outside the square",
+            (
+                ("calm = np.array([[0.8, 0.8], [-0.8, -0.8]]", "calm = np.array([[8.0, 8.0], [-8.0, -8.0]]"),
+                ("wild = np.array([[0.8, -0.8], [-0.8, 0.8]]", "wild = np.array([[8.0, -8.0], [-8.0, 8.0]]"),
+            ),
+            {"q3": 3},
+        ),
+        Wrong("only two of each", (("[-0.8, -0.8]] * 10", "[-0.8, -0.8]]"),), {"q3": 3}),
+        Wrong(
             "worst data below the limit",
             (("good = 5 * p * q - p**2 - q**2 - 4 * p**2 * q**2 >= 0", "good = p < 2"),),
             {"q4": 5},
@@ -175,7 +184,20 @@ MUTATIONS: dict[str, list[Wrong]] = {
         ),
         Wrong("squares forgotten", (("rho.sum() ** 2 / (rho**2).sum()", "rho.sum() / rho.max()"),), {"q5": 2}),
         Wrong("bisection the wrong way", (("middle, floor)) > wanted:", "middle, floor)) < wanted:"),), {"q5": 1}),
-        Wrong("larger of two steepnesses", (("low, high = 0.0, 0.1", "low, high = 0.0, 100.0"),), {"q5": 1}),
+        Wrong("any of two steepnesses", (("low, high = 0.0, 0.1", "low, high = 0.0, 100.0"),), {"q5": 1}),
+        # Right in every respect, but found from the right.
+        Wrong(
+            "larger of two steepnesses",
+            (
+                (
+                    "    return high\n",
+                    "    scan = np.geomspace(100, 0.01, 20_000)\n"
+                    "    above = [effective_size(priorities(d, alpha, floor)) > wanted for alpha in scan]\n"
+                    "    return scan[above.index(not above[0])]\n",
+                ),
+            ),
+            {"q5": 1},
+        ),
     ],
     "04-scale-it": [
         Wrong(
@@ -211,6 +233,11 @@ MUTATIONS: dict[str, list[Wrong]] = {
             "unseeded sampling",
             (("return rng.choice(len(weights)", "return np.random.default_rng().choice(len(weights)"),),
             {"q3": 1, "q4": 2},
+        ),
+        Wrong(
+            "always the same batches",
+            (("return rng.choice(len(weights)", "return np.random.default_rng(0).choice(len(weights)"),),
+            {"q3": 1},
         ),
         Wrong(
             "uniform sampling",

@@ -88,6 +88,20 @@ def test_points_and_parts(made, name):
     assert "**Rubric, 6 points.**" in text
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (("hidden: true", "hidden: false"), "q1 of 01-brud has no hidden check"),
+        (("points: ", "points: 0 #"), "q1 of 01-brud gives no points"),
+    ],
+)
+def test_a_question_without_points_or_hidden_checks_is_refused(tmp_path, change, problem):
+    source = tmp_path / "01-brud.md"
+    source.write_text((assignments.SOURCES / source.name).read_text().replace(*change))
+    with pytest.raises(ValueError, match=problem):
+        assignments.make(source, tmp_path / "made")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_solution_gets_all(made, name, monkeypatch):
     assert grade(made, name, cells_of(made / name / "solution.ipynb"), monkeypatch) == {}

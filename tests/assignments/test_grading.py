@@ -4,7 +4,10 @@ import contextlib
 import csv
 import io
 import json
+import os
 import re
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -18,22 +21,28 @@ from hypothesis import strategies as st
 from tools import assignments, grading_trial
 
 from pjap import cli
-from pjap.grading import grade, wire
+from pjap.grading import grade, wire, worker
 from pjap.grading.checks import agree
-from pjap.grading.submission import Limits, NoAnswerError, Submission
+from pjap.grading.submission import STARTS, Limits, NoAnswerError, StartError, Submission
 
 QUICK = Limits(timeout=2, memory=600)
 
 
 @pytest.fixture(scope="module")
-def trial(tmp_path_factory):
+def made(tmp_path_factory):
+    """The first assignment's folder."""
+    folder = tmp_path_factory.mktemp("made")
+    assignments.make(assignments.SOURCES / f"{grading_trial.NAME}.md", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trial(made, tmp_path_factory):
     """The folder of the trial, what was handed in, and the rows of marks.csv."""
     work = tmp_path_factory.mktemp("trial")
-    assignments.make(assignments.SOURCES / f"{grading_trial.NAME}.md", work / "made")
-    student = work / "made" / "student" / f"{grading_trial.NAME}.ipynb"
-    handed_in = grading_trial.submissions(work / "made" / "solution.ipynb", student)
+    handed_in = grading_trial.submissions(made / "solution.ipynb", made / "student" / f"{grading_trial.NAME}.ipynb")
     grading_trial.write(work / "in", handed_in)
-    rows, asked = grading_trial.grade(work / "made", work / "in", work / "out")
+    rows, asked = grading_trial.grade(made, work / "in", work / "out")
     return work, handed_in, {row["student"]: row for row in rows}, asked
 
 
@@ -65,6 +74,14 @@ def test_nobody_asked_for_the_network(trial):
     assert trial[3] == []
 
 
+def test_who_asks_for_the_network_is_seen(made, tmp_path):
+    """So that the test above can fail."""
+    ask = "import urllib.request\nurllib.request.urlopen('http://somewhere.invalid:4321/answers')"
+    grading_trial.write(tmp_path / "in", {"eve": grading_trial.Submission("hostile", (0,) * 5, [ask])})
+    _, asked = grading_trial.grade(made, tmp_path / "in", tmp_path / "out")
+    assert "4321" in "".join(asked)
+
+
 def test_nothing_was_unpickled_and_nothing_was_left_running(trial):
     assert not Path("/tmp/pjap-was-unpickled").exists()
     running = []
@@ -85,6 +102,7 @@ def test_the_readme_tells_what_was_measured():
     record = json.loads(grading_trial.RECORD.read_text())
     assert grading_trial.to_markdown(record) in grading_trial.README.read_text()
     assert record["as_expected"] == record["submissions"] == 30
+    assert "busy" not in grading_trial.to_markdown(record), "only the load is measured"
 
 
 # --- One submission -------------------------------------------------------------------------------------------------
@@ -117,13 +135,131 @@ def test_a_slow_function_costs_its_time_once():
     assert submission.notes == ["`slow` did not finish within the time limit."]
 
 
-def test_a_submission_that_ends_itself_again_and_again_is_given_up():
-    cells = ["import os", *["os._exit(3)"] * 9, "x = 1"]
+def test_many_cells_that_end_the_process_cost_only_what_comes_after_them():
+    cells = ["import os\nx = 1", *["os._exit(3)"] * 9, "y = 1"]
     start = time.monotonic()
-    with Submission(cells, QUICK) as submission, pytest.raises(NoAnswerError, match="not started again"):
-        submission.get("x")
+    with Submission(cells, QUICK) as submission:
+        assert submission.get("x") == 1
+        with pytest.raises(NoAnswerError, match="there is no `y`"):
+            submission.get("y")
     assert time.monotonic() - start < 60
-    assert "exit status 3" in submission.notes[0]
+    assert all("exit status 3" in note for note in submission.notes)
+    assert [note.endswith("it and all cells after it were left out.") for note in submission.notes] == [
+        *[False] * (STARTS - 2),
+        True,
+    ]
+
+
+def test_as_many_long_cells_as_there_are_starts_for_cost_nothing():
+    cells = ["import os", *["os._exit(3)"] * (STARTS - 2), "x = 1"]
+    with Submission(cells, QUICK) as submission:
+        assert submission.get("x") == 1
+    assert len(submission.notes) == STARTS - 2
+
+
+def test_a_submission_that_ends_itself_again_and_again_is_given_up(tmp_path):
+    """Also by a cell that it ran before."""
+    count = f"import os, pathlib\ncount = pathlib.Path({str(tmp_path / 'count')!r})\nwith count.open('a') as file:\n"
+    count += f"    file.write('.')\nif count.stat().st_size == {STARTS}:\n    os._exit(3)"
+    with Submission([count, *["os._exit(3)"] * 9, "x = 1"], QUICK) as submission:
+        for _ in range(2):
+            with pytest.raises(NoAnswerError, match="not started again"):
+                submission.get("x")
+    assert (tmp_path / "count").stat().st_size == STARTS
+
+
+def test_a_submission_cannot_spoil_its_next_start():
+    """Neither by the folder that it ran in, nor by what it left there for Python to find."""
+    cells = ["import os, shutil\nshutil.rmtree(os.getcwd())", "os._exit(3)", "x = 1"]
+    with Submission(cells, QUICK) as submission:
+        assert submission.get("x") == 1
+    cells = ["import os, pathlib\nold = pathlib.Path('old').exists()\npathlib.Path('old').touch()", "os._exit(3)"]
+    with Submission(cells, QUICK) as submission:
+        assert submission.get("old") is False
+
+
+# --- The grading machine --------------------------------------------------------------------------------------------
+
+
+def hand_in(folder, *students):
+    """Notebooks that answer nothing."""
+    folder.mkdir()
+    for student in students:
+        (folder / f"{student}.ipynb").write_text(grading_trial.notebook(["x = 1"]))
+    return folder
+
+
+@pytest.mark.parametrize("broken", ["/bin/false", "/nowhere/python"])
+def test_a_machine_that_cannot_grade_gives_nobody_a_mark(made, tmp_path, monkeypatch, capsys, broken):
+    folder = hand_in(tmp_path / "in", "ann", "bob")
+    monkeypatch.setattr(sys, "executable", broken)
+    assert cli.main(["grade", str(folder), "--autograder", str(made / "autograder.zip")]) == 1
+    said = capsys.readouterr().err
+    assert "this machine cannot grade" in said
+    assert broken in said
+    assert "allow more memory" in said
+    assert not list((tmp_path / "in-marked").rglob("*.*"))
+
+
+def test_a_limit_that_the_machine_refuses_is_no_submissions_fault():
+    """Seen before the first cell runs."""
+    with Submission(["x = 1"], Limits(memory=2**50)) as submission, pytest.raises(StartError, match="OverflowError"):
+        submission.get("x")
+
+
+def test_marks_are_kept_when_grading_is_interrupted(made, tmp_path, monkeypatch):
+    """Each is written as soon as it is known."""
+    graded = grade.grade_submission
+
+    def interrupted(student, *others):
+        if student == "bob":
+            raise KeyboardInterrupt
+        return graded(student, *others)
+
+    monkeypatch.setattr(grade, "grade_submission", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        grade.grade_folder(hand_in(tmp_path / "in", "ann", "bob"), made / "autograder.zip", tmp_path / "out", QUICK)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "marks.csv").read_text())))
+    assert [row["student"] for row in rows] == ["ann"]
+
+
+def test_long_names_get_reports_of_their_own(made, tmp_path):
+    students = ["ä" * 120 + end for end in ("one", "two")]
+    marks = grade.grade_folder(
+        hand_in(tmp_path / "in", *students), made / "autograder.zip", tmp_path / "out", Limits(memory=600)
+    )
+    assert [mark.student for mark in marks] == students
+    reports = sorted((tmp_path / "out" / "reports").iterdir())
+    assert len(reports) == 2
+    assert sorted(report.read_text().splitlines()[0] for report in reports) == [
+        f"# 01-brud: {name}" for name in students
+    ]
+
+
+@pytest.mark.parametrize(("system", "limited"), [("linux", True), ("darwin", False)])
+def test_address_space_is_limited_where_the_system_can(monkeypatch, system, limited):
+    """MacOS refuses that limit, whatever its size."""
+    asked = []
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(resource, "setrlimit", lambda what, limits: asked.append(what))
+    worker._limit(2**30)
+    assert {resource.RLIMIT_FSIZE, resource.RLIMIT_CORE} <= set(asked)
+    assert (resource.RLIMIT_AS in asked) == limited
+
+
+@pytest.mark.parametrize("error", [PermissionError, ProcessLookupError])
+def test_a_process_group_that_is_gone_is_waited_for(monkeypatch, error):
+    """MacOS gives a dead leader that nobody has waited for a PermissionError."""
+
+    def kill(number, what):
+        os.kill(number, signal.SIGKILL)
+        raise error
+
+    monkeypatch.setattr(os, "killpg", kill)
+    with Submission(["x = 1"], QUICK) as submission:
+        assert submission.get("x") == 1
+        process = submission._process._process
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_a_submission_that_stops_its_clock_meets_the_other_one():
@@ -171,6 +307,14 @@ def test_other_things_do_not_travel(value):
         wire.encode(value)
 
 
+FORGED_GENERATOR = {
+    "bit_generator": "PCG64",
+    "state": {"state": 2**200, "inc": 1},
+    "has_uint32": 0,
+    "uinteger": 0,
+}
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -180,6 +324,7 @@ def test_other_things_do_not_travel(value):
         {"list": 3},
         {"dict": []},
         {"generator": {"bit_generator": "os.system"}},
+        {"generator": FORGED_GENERATOR},
         {"unknown": 1},
     ],
 )

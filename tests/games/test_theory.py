@@ -46,6 +46,7 @@ def test_brud_climbs_the_averaged_polynomials(situation):
 @settings(max_examples=30)
 @given(strategies.situations())
 def test_destination_is_where_brud_learning_ends(situation):
+    """prop-destination, with a small step size."""
     game, start, dataset = situation
     destination = g.brud_destination(game, dataset, start)
     assert np.all(np.abs(destination) <= 1)
@@ -63,6 +64,34 @@ def test_destination_is_where_brud_learning_ends(situation):
     ]
     assume(np.all((np.array(curvature) > 0.1) | (np.abs(end) == 1)))
     np.testing.assert_allclose(end, destination, atol=0.02)
+
+
+def curvatures(game, dataset, actions):
+    """F_i'' of every player i at an action of each, (n,)."""
+    curves = [g.differentiate(g.differentiate(g.averaged_polynomial(game, i, dataset))) for i in range(game.players)]
+    return np.array([float(g.evaluate(curve, action)) for curve, action in zip(curves, actions, strict=True)])
+
+
+@settings(max_examples=50)
+@given(strategies.situations(), st.floats(0.1, 1))
+def test_brud_never_passes_its_destination_with_any_step_size_that_the_curvature_allows(situation, share):
+    """prop-destination, its last sentence: up to the largest step size, which is one over the largest curvature."""
+    game, start, dataset = situation
+    ones = np.ones(game.players)
+    # At most cubic, so that F'' is a line and largest at an end.
+    largest = max(np.abs(curvatures(game, dataset, end)).max() for end in (ones, -ones))
+    step = share / largest if largest > 0.01 else share
+    policies = learn(game, dataset, start, update="brud", steps=3000, step_size=step).policies
+    destination = g.brud_destination(game, dataset, start)
+    way = np.sign(destination - start)
+    assert np.all(np.diff(policies, axis=0) * way >= -1e-9)
+    assert np.all((destination - policies) * way >= -1e-6)
+    # Where the path is flat nowhere, it has arrived.
+    flattest = np.abs(curvatures(game, dataset, destination)) / max(largest, 0.01)
+    slope = np.abs(g.brud_gradient(game, policies[-1], dataset))
+    assume(np.all((slope < 1e-6) | (np.abs(policies[-1]) == 1)))
+    assume(np.all((flattest > 0.1) | (np.abs(policies[-1]) == 1) | (way == 0)))
+    np.testing.assert_allclose(policies[-1], destination, atol=1e-4)
 
 
 @given(strategies.datasets(2), strategies.policies(2))
@@ -156,6 +185,21 @@ def test_twin_peaks_bifurcation(steepness, expected):
     """The leading eigenvalue at the miscoordinated point, for uniform data on the square."""
     actual = g.leading_eigenvalue(g.twin_peaks(), [0, 0], strategies.grid(300), steepness=steepness)
     assert actual == pytest.approx(expected, abs=0.05)
+
+
+def test_twin_peaks_bifurcation_at_both_ends():
+    """prop-critical, its last part: -14/3 at steepness 0, and without a floor 3 in the limit, with an error that falls.
+
+    There E[a_y^2] = 4/(3 alpha^2), of which lambda loses eight, and the part through the kernel is 5.
+    """
+    square = strategies.grid(200)
+    found = g.leading_eigenvalue(g.twin_peaks(), [0, 0], square, steepness=0.0)
+    assert found == pytest.approx(-14 / 3, abs=1e-3)
+    for steepness in (6.0, 12.0, 24.0):
+        found = g.leading_eigenvalue(g.twin_peaks(), [0, 0], square, steepness=steepness, floor=1e-300)
+        assert found == pytest.approx(3 - 32 / 3 / steepness**2, abs=0.02)
+    true = np.linalg.eigvalsh([[-2, 5], [5, -2]]).max()  # R_xx and R_xy at the origin
+    assert true == pytest.approx(3)
 
 
 def test_critical_steepness_separates_stuck_from_free():

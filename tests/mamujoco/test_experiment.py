@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -185,20 +186,25 @@ def test_labels_say_what_tells_a_place_from_its_like():
 def test_a_dask_cluster_that_loses_a_worker_loses_no_result(vaults, tmp_path):
     distributed = pytest.importorskip("distributed")
     sweep = Sweep(datasets=("small",), variants=("uniform",), seeds=(0, 1, 2, 3), **SMALL)
+    lost, over = threading.Event(), threading.Event()
+
+    def lose_one(cluster):
+        """As soon as a run has got somewhere, so that both workers are at work."""
+        while not over.wait(0.05):
+            if list((tmp_path / "unfinished").glob("*.json")):
+                os.kill(cluster.workers[0].pid, signal.SIGKILL)
+                lost.set()
+                return
+
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        victim = cluster.workers[0]
-
-        def lose_one(path, write=experiment.run_sweep):
-            os.kill(victim.pid, signal.SIGKILL)
-
-        from threading import Timer
-
-        timer = Timer(8.0, lose_one, args=[None])
-        timer.start()
+        watcher = threading.Thread(target=lose_one, args=[cluster], daemon=True)
+        watcher.start()
         try:
             paths = experiment.run_sweep(sweep, vaults, tmp_path, scheduler=cluster.scheduler_address)
         finally:
-            timer.cancel()
+            over.set()
+            watcher.join(10)
+    assert lost.is_set()
     assert len(paths) == 4
     assert all(len(curve(path)) == 2 for path in paths)
 

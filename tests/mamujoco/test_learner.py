@@ -184,6 +184,10 @@ DERIVED = {
 }
 
 
+def some_batch(settings, data):
+    return replay.take(data, jnp.array([0, 11, 23, 37, 50]), settings.window)
+
+
 @pytest.mark.parametrize("name", DERIVED)
 def test_one_update_is_the_derived_one(name):
     settings, data = DERIVED[name], make_data()
@@ -191,7 +195,7 @@ def test_one_update_is_the_derived_one(name):
     # After one step the targets differ from the online networks, as they should for the test to see which is used.
     state = state._replace(target_policies=jax.tree.map(lambda leaf: 0.7 * leaf, state.policies))
     state = state._replace(target_critics=jax.tree.map(lambda leaf: 0.8 * leaf, state.critics))
-    batch = replay.take(data, jnp.array([0, 11, 23, 37, 50]), settings.window)
+    batch = some_batch(settings, data)
     key = jax.random.PRNGKey(9)
 
     @jax.jit
@@ -244,6 +248,35 @@ def test_one_update_is_the_derived_one(name):
     )
     for ours, expected in zip(leaves_of(after.target_policies), leaves_of(moved), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["bc", "cql"])
+def test_the_measured_cosine_is_that_of_two_derived_gradients(name):
+    settings, data = DERIVED[name], make_data()
+    state, batch = learner.init(settings, data, seed=3), some_batch(settings, data)
+    steps = SimpleNamespace(**{field: np.asarray(leaf, np.float64) for field, leaf in batch._asdict().items()})
+    exact = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), state._replace(key=0))
+
+    def slopes(partners):
+        chosen = dataclasses.replace(settings, partners=partners)
+        return finite_differences(
+            lambda policies: derived_values(policies, chosen, exact.critics, steps)[0].mean((1, 2)).sum(),
+            exact.policies,
+        )
+
+    replayed, current = slopes("replayed"), slopes("current")
+    expected = replayed @ current / np.linalg.norm(replayed) / np.linalg.norm(current)
+    assert abs(expected) < 0.99, "so that the two can be told apart"
+    assert float(learner.gradient_cosine(settings, state, batch)) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["bc", "cql", "recurrent-cql"])
+def test_the_measured_cosine_is_1_where_the_recorded_partners_are_the_current_ones(name):
+    settings, data = DERIVED[name], make_data()
+    state, batch = learner.init(settings, data, seed=3), some_batch(settings, data)
+    own = batch._replace(actions=learner.unroll(state.policies, batch))
+    assert float(learner.gradient_cosine(settings, state, own)) == pytest.approx(1, abs=1e-5)
+    assert float(learner.gradient_cosine(settings, state, batch)) < 0.999
 
 
 @pytest.mark.parametrize(("name", "refresh"), [("bc", "random"), ("bc", "sweep"), ("recurrent-cql", "sweep")])
@@ -364,6 +397,17 @@ def test_interrupted_saved_and_resumed_is_uninterrupted(tmp_path):
     assert int(resumed.updates) == 8
     assert same(whole, resumed)
     assert not same(whole.policies, half.policies)
+
+
+def test_training_scores_again_once_in_refresh_every_updates():
+    """The schedule of `train` itself; `outcome` below has one of its own."""
+    settings, data = quick(refresh="sweep", refresh_every=8), make_data()
+    start = learner.init(settings, data, seed=0)
+    count = len(start.priorities.distances)
+    for blocks in (1, 3):
+        state, _ = learner.train(settings, start, data, 8 * blocks)
+        assert int(state.updates) == 8 * blocks
+        assert int(state.priorities.position) == blocks * settings.refresh_size < count
 
 
 def test_another_dataset_or_other_settings_cannot_be_resumed(tmp_path):

@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 from tests.games import strategies
 
 from pjap import games as g
+from pjap.mamujoco import learner
 from pjap.mamujoco.bridge import PushGame
-from pjap.mamujoco.networks import update_targets
+from pjap.mamujoco.dataset import MixtureSettings, roll_out
+from pjap.mamujoco.environment import Environment
+from pjap.mamujoco.networks import apply_policies, init_critics, init_policies, update_targets
+from pjap.mamujoco.replay import Steps
 
 
 @given(strategies.datasets(2), strategies.policies(2), strategies.actions)
@@ -22,44 +26,74 @@ def test_destination_in_each_state(dataset, start, s):
     np.testing.assert_allclose(g.brud_destination(game, dataset, start), expected, atol=1e-9)
 
 
-@pytest.mark.parametrize("partner", [0.1, 0.5, 1.0])
-def test_no_agent_pushes_alone(partner):
-    """prop-push: against a partner who pushes either way equally often, the best push is none."""
-    own = np.linspace(-1, 1, 201)
-    rewards = np.zeros(201)
-    for pushed in (partner, -partner):
-        joint = jnp.asarray(np.stack([own, np.full(201, pushed)], axis=-1))
-        rewards += np.asarray(PushGame().step(jnp.zeros((201, 2)), joint)[1]) / 2
+@given(st.lists(strategies.actions, min_size=2, max_size=6), st.floats(-0.5, 0.5))
+def test_no_agent_pushes_alone(pushes, position):
+    """prop-push: against a partner whose pushes are 0 in the mean, the best push is none, away from the ends."""
+    partner = np.array(pushes) - np.mean(pushes)
+    partner /= max(1, np.abs(partner).max())
+    own = np.linspace(-1, 1, 41)
+    pairs = np.stack(np.meshgrid(own, partner, indexing="ij"), axis=-1)
+    place = jnp.broadcast_to(jnp.array([position, 0.0]), pairs.shape)
+    rewards = np.asarray(PushGame().step(place, jnp.asarray(pairs))[1]).mean(axis=1)
     assert own[rewards.argmax()] == pytest.approx(0)
 
 
-@given(st.data())
-def test_what_a_clone_converges_to(data):
-    """prop-clone: the gradient of the clone term is the way from the mean of what is drawn."""
-    dataset = data.draw(strategies.datasets(3))
-    policy = data.draw(strategies.policies(3))
-    for steepness in (0.0, 4.0):
-        P = g.proximal_probabilities(policy, dataset, steepness=steepness)
-
-        def clone_term(mu, P=P):
-            return (P * jnp.square(mu - dataset).sum(axis=1)).sum()
-
-        gradient = jax.grad(clone_term)(jnp.asarray(policy))
-        np.testing.assert_allclose(gradient, 2 * (policy - P @ dataset), atol=1e-4)
+def single_layers(weights):
+    """Policies that look an action up, for each agent: tanh of the row that a one-hot state chooses."""
+    return [[{"weight": jnp.asarray(weight), "bias": jnp.zeros(weight.shape[1])}] for weight in weights]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_distance_that_noise_leaves(seed):
-    """prop-noise-floor: the bound with clipping, equality without, half of it at a bound; within Monte-Carlo error."""
-    generator = np.random.default_rng(seed)
-    team, sigma = generator.uniform(-1, 1, 6), generator.uniform(0.05, 0.4)
-    noisy = team + sigma * generator.standard_normal((40_000, 6))
-    limit = sigma * np.sqrt(2 / np.pi)
-    error = 4 * sigma / np.sqrt(40_000)
-    assert np.abs(noisy - team).mean() == pytest.approx(limit, abs=error)
-    assert np.abs(noisy.clip(-1, 1) - team).mean() <= limit + error
-    at_the_bound = np.abs((1 + sigma * generator.standard_normal(40_000)).clip(-1, 1) - 1)
-    assert at_the_bound.mean() <= limit / 2 + error
+def steps_of(rows, actions, states):
+    """A batch of these rows of the data, every agent seeing its state's number as a one-hot vector."""
+    seen = np.eye(states)[rows % states]
+    both = {"state": seen, "observations": np.repeat(seen[:, None], actions.shape[1], axis=1), "actions": actions[rows]}
+    both |= dict.fromkeys(("rewards", "terminals", "truncations"), np.zeros(len(rows)))
+    return Steps(**{name: jnp.asarray(np.stack([column, column]), jnp.float32) for name, column in both.items()})
+
+
+def policy_slopes(settings, weights, critics, steps):
+    """The learner's gradient of its policy loss, critics held, in each agent's table of actions: (N, states, A)."""
+    gradient = jax.grad(lambda *arguments: learner.policy_loss(*arguments)[0])(
+        single_layers(weights), settings, critics, steps, None
+    )
+    return np.stack([layers[0]["weight"] for layers in gradient])
+
+
+@pytest.mark.parametrize("steepness", [0.0, 1.0, 4.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_clone_converges_to(seed, steepness):
+    """prop-clone: the gradient of the learner's clone term is the way from the mean of what is drawn."""
+    rng = np.random.default_rng(seed)
+    recorded, policy = rng.uniform(-0.9, 0.9, (2, 30, 3))
+    policy = policy[0]
+    P = g.proximal_probabilities(policy, recorded, steepness=steepness)
+    rows = rng.choice(30, size=64, p=P)
+    settings = learner.default_settings("bc", value_weight=0.0, action_penalty=0.0)
+    critics = init_critics(jax.random.key(seed), 1, 3, 8)
+    weights = np.arctanh(policy)[:, None, None].astype(np.float32)
+    found = policy_slopes(settings, weights, critics, steps_of(rows, recorded[:, :, None], 1))
+    slope_of_tanh = 1 - policy**2
+    np.testing.assert_allclose(
+        found[:, 0, 0], 2 * (policy - recorded[rows].mean(axis=0)) * slope_of_tanh, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.2])
+def test_the_distance_that_noise_leaves(sigma):
+    """prop-noise-floor, in a dataset that the package rolls out: equality without clipping, half of it at a bound."""
+    settings = MixtureSettings(transitions=2000, copies=20, noise=sigma)
+    observations = Environment("2halfcheetah", 1, (0,)).observations
+    policies = init_policies(jax.random.key(0), 2, observations.shape[-1], 3, 8)
+    policies[0][-1]["bias"] += 20.0  # the first agent sits at its bound
+    policies[1] = jax.tree.map(lambda leaf: 0.1 * leaf, policies[1])  # the other far from it
+    made = roll_out([policies], "2halfcheetah", settings, (0,))
+    team = np.asarray(apply_policies(policies, jnp.asarray(made.observations)))
+    assert team[:, 0].min() > 0.9999
+    assert np.abs(team[:, 1]).max() < 0.2
+    distance = np.abs(made.actions - team).mean(axis=(0, 2))
+    limit, error = sigma * np.sqrt(2 / np.pi), 4 * sigma / np.sqrt(3 * 2000)
+    assert distance[1] == pytest.approx(limit, abs=error)
+    assert distance[0] == pytest.approx(limit / 2, abs=error)
 
 
 @given(strategies.games(), st.data())
@@ -81,19 +115,21 @@ def test_one_team_in_a_state(game, data):
     np.testing.assert_allclose(update - game.gradient(team), predicted, atol=100 * scale * sigma**3)
 
 
-@given(st.data())
-def test_no_state_twice(data):
-    """prop-no-state-twice: sampling scales each state's gradient and moves no stationary point."""
-    targets = jnp.asarray(data.draw(strategies.policies(5)))
-    policy = jnp.asarray(data.draw(strategies.policies(5)))
-    raw = np.array(data.draw(st.lists(st.integers(1, 9), min_size=5, max_size=5)), dtype=float)
-    P = jnp.asarray(raw / raw.sum())
-
-    def loss(mu, P):
-        return (P * (jnp.square(mu - targets) + 0.1 * mu**4)).sum()
-
-    ones = jax.grad(loss)(policy, jnp.ones(5))
-    np.testing.assert_allclose(jax.grad(loss)(policy, P), P * ones, atol=1e-5)
+@pytest.mark.parametrize("seed", range(3))
+def test_no_state_twice(seed):
+    """prop-no-state-twice: in the learner's policy loss, sampling scales each state's gradient and turns none."""
+    rng = np.random.default_rng(seed)
+    states, batch = 5, 40
+    recorded, weights = rng.uniform(-1, 1, (states, 2, 3)), rng.normal(size=(2, states, 3)).astype(np.float32)
+    settings = learner.default_settings("cql", action_penalty=0.1)
+    critics = init_critics(jax.random.key(seed), states, 6, 8)
+    each, drawn = np.arange(batch) % states, np.concatenate([np.arange(states), rng.integers(states, size=batch - 5)])
+    uniform, sampled = (
+        policy_slopes(settings, weights, critics, steps_of(rows, recorded, states)) for rows in (each, drawn)
+    )
+    P = np.bincount(drawn, minlength=states) / batch
+    assert np.ptp(P) > 0
+    np.testing.assert_allclose(sampled, states * P[:, None] * uniform, rtol=1e-3, atol=1e-6)
 
 
 @given(st.floats(-10, 10), st.floats(0, 0.999), st.floats(0.001, 1), st.integers(1, 200))

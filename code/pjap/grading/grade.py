@@ -1,8 +1,10 @@
 """Grade a folder of submissions: one table of marks, and one report for each student."""
 
 import csv
+import hashlib
 import io
 import json
+import os
 import time
 import zipfile
 from collections import Counter
@@ -13,13 +15,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pjap.grading.submission import Limits, NoAnswerError, Submission
+from pjap.grading.submission import Limits, NoAnswerError, StartError, Submission
 from pjap.mamujoco.behaviour import require_writable, write_atomically
 
 LARGEST_NOTEBOOK = 50 * 2**20
 """In bytes; notebooks with figures have a few million."""
 IGNORED = "otter_ignore"
 """The tag of cells that are not run when grading."""
+LONGEST_NAME = 120
+"""Of a report, in bytes, without its ending: file systems take 255, some with encryption only 143."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,10 @@ def read_assignment(archive: Path) -> Assignment:
 
 
 def grade_folder(folder: Path, archive: Path, out: Path, limits: Limits) -> list[Mark]:
-    """Grade every submission in a folder and write `marks.csv` and `reports/STUDENT.md`.
+    """Grade every submission in a folder and write `marks.csv` and `reports/STUDENT.md`, each as soon as it is known.
 
-    A submission is a notebook, or a folder that holds one; its name stands for the student.
+    A submission is a notebook, or a folder that holds one; its name stands for the student. A report with a very long
+    name has a shorter one.
 
     Args:
         folder: of the submissions.
@@ -130,7 +135,7 @@ def grade_folder(folder: Path, archive: Path, out: Path, limits: Limits) -> list
 
     Raises:
         ValueError: if the folder is none or holds nothing, or `read_assignment` does.
-        OSError: if the results cannot be written.
+        OSError: if the results cannot be written, or this machine cannot run submissions (`StartError`).
     """
     assignment = read_assignment(archive)
     submissions = find_submissions(folder)
@@ -138,12 +143,22 @@ def grade_folder(folder: Path, archive: Path, out: Path, limits: Limits) -> list
     marks = []
     for student, path in tqdm(submissions.items(), desc=assignment.name, unit="submission"):
         mark = grade_submission(student, path, assignment, limits)
-        write_atomically(
-            out / "reports" / f"{student}.md", to_report(mark, assignment).encode(errors="backslashreplace")
-        )
         marks.append(mark)
-    write_atomically(out / "marks.csv", to_csv(marks, assignment).encode(errors="backslashreplace"))
+        report = to_report(mark, assignment).encode(errors="backslashreplace")
+        write_atomically(out / "reports" / f"{_short(student)}.md", report)
+        write_atomically(out / "marks.csv", to_csv(marks, assignment).encode(errors="backslashreplace"))
     return marks
+
+
+def _short(name: str) -> str:
+    """A name that file systems take; a long one loses its end, and gets a number that others do not have."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= LONGEST_NAME:
+        return name
+    mark = hashlib.sha256(encoded).hexdigest()[:16]
+    while len(os.fsencode(name)) > LONGEST_NAME - len(mark) - 1:
+        name = name[:-1]
+    return f"{name}-{mark}"
 
 
 def find_submissions(folder: Path) -> dict[str, Path]:
@@ -165,7 +180,11 @@ def find_submissions(folder: Path) -> dict[str, Path]:
 
 
 def grade_submission(student: str, path: Path, assignment: Assignment, limits: Limits) -> Mark:
-    """Run one submission and check its answers; never fails, whatever was handed in."""
+    """Run one submission and check its answers; never fails, whatever was handed in.
+
+    Raises:
+        StartError: if this machine cannot run submissions.
+    """
     start = time.monotonic()
     try:
         cells = read_cells(path)
@@ -194,6 +213,9 @@ def check(assignment: Assignment, environment: Any) -> tuple[dict[str, float], l
 
     Returns:
         Points of each question, and the failed checks.
+
+    Raises:
+        StartError: if the environment does.
     """
     points, lost = {}, []
     for name, question in assignment.questions.items():
@@ -211,6 +233,8 @@ def _failure(case: Any, environment: Any) -> str | None:
     """Why a check fails; None if it does not."""
     try:
         case.body.call_func(environment)
+    except StartError:  # no fault of the submission
+        raise
     except (AssertionError, NoAnswerError) as failure:
         return str(failure)
     except Exception as error:  # the check met something that its author did not expect

@@ -1,5 +1,7 @@
 """One submission, seen from outside: start its process, ask it, and end it whatever it does."""
 
+import contextlib
+import itertools
 import json
 import os
 import re
@@ -21,8 +23,11 @@ MESSAGE = 64 * 2**20
 """The longest answer that is read, in bytes."""
 KEPT_OUTPUT = 2000
 """Characters of printed output that are kept."""
-STARTS = 4
-"""How often the process of one submission may be started: once, and again without a cell that ended it."""
+STARTS = 5
+"""How often the process of one submission may be started: once, and again without a cell that ended it.
+
+The last time, only the cells before that one are run, which have run before.
+"""
 PATIENCE = 10
 """The clock on the wall may show as many times the seconds of computing that a cell has."""
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
@@ -52,11 +57,16 @@ class NoAnswerError(Exception):
     """A submission did not answer; the message says why, in words for its author."""
 
 
+class StartError(OSError):
+    """This machine cannot run submissions; the message says why, in words for whoever grades."""
+
+
 class Submission:
     """A notebook's cells in a process of their own.
 
     A cell that does not finish, or that ends the process, is left out and the others are run again, so that its author
-    loses only what depends on it. A context manager: at its end nothing of the process group is left.
+    loses only what depends on it. After too many such cells, all that follow the last of them are left out too. Each
+    time the process starts in a new, empty folder. A context manager: at its end nothing of the process group is left.
 
     Attributes:
         notes: what happened, in words for its author.
@@ -75,20 +85,19 @@ class Submission:
         self._starts = 0
         self._stuck: dict[str, str] = {}
         self._process: _Process | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="submission-", ignore_cleanup_errors=True)
 
     def __enter__(self) -> "Submission":
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._stop()
-        self._folder.cleanup()
 
     def get(self, name: str, default: Any = None) -> Any:
         """What a check asks for by name: a value, or a function that calls the submission's.
 
         Raises:
             NoAnswerError: if there is nothing of this name, or the submission has ended or does not answer.
+            StartError: if the process cannot be started, before anything of the submission has run.
         """
         reply = self._ask({"name": name})
         if reply.get("missing"):
@@ -127,26 +136,40 @@ class Submission:
         return self._process
 
     def _start(self) -> None:
-        process = self._process = _Process(Path(self._folder.name))
         notes, cell = [], ""
         limits = self._limits
         deadline = time.monotonic() + PATIENCE * limits.timeout
         try:
+            process = self._process = _Process()
             process.say({"cells": self._cells, "timeout": limits.timeout, "memory": limits.memory * 2**20})
             while not (message := process.hear(deadline - time.monotonic())).get("ready"):
                 if "failed" in message:
                     notes.append(f"{self._cell(message['failed'])} raised {_plain(message.get('reason'))}")
                 else:
                     cell = str(message.get("cell"))
-        except _EndedError as end:
+        except (_EndedError, OSError) as end:
             self._stop()
-            if not cell:  # nothing of the submission has run yet
-                hint = "if nothing else is wrong, allow more memory"
-                raise OSError(f"the process for submissions does not start ({hint}): {self.output}") from None
-            self.notes.append(f"{self._cell(cell)} {end}; it was left out.")
-            self._cells.pop(cell, None)
+            if self._starts == 1 and not cell:
+                raise StartError(self._what_to_mend(end)) from None
+            self._leave_out(cell, end)
         else:
             self.notes += [note for note in notes if note not in self.notes]
+
+    def _what_to_mend(self, problem: Exception) -> str:
+        why = f"its process {problem}" if isinstance(problem, _EndedError) else str(problem)
+        said = f"\nIt said: {self.output}" if self.output else ""
+        return (
+            f"this machine cannot grade, for nothing of a submission has run: {why}.{said}\n"
+            f"Mend what `{sys.executable} -m pjap.grading.worker` needs, or allow more memory; then grade again."
+        )
+
+    def _leave_out(self, cell: str, why: Exception) -> None:
+        """Run the others the next time; the last time, only those that have run before."""
+        after = " and all cells after it were" if self._starts == STARTS - 1 else " was"
+        self.notes.append(f"{self._cell(cell)} {why}; it{after} left out.")
+        if self._starts == STARTS - 1 and cell in self._cells:
+            self._cells = dict(itertools.takewhile(lambda entry: entry[0] != cell, self._cells.items()))
+        self._cells.pop(cell, None)
 
     def _cell(self, number: Any) -> str:
         lines = self._cells.get(str(number), "").strip().splitlines()
@@ -167,14 +190,17 @@ class _EndedError(Exception):
 
 
 class _Process:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
+        # A new one each time: what ran before may have removed the last one, or left something in it.
+        self._folder = tempfile.TemporaryDirectory(prefix="submission-", ignore_cleanup_errors=True)
+        folder = self._folder.name
         ask, self._ask = os.pipe()
         self._answer, answer = os.pipe()
         self._heard = bytearray()
         self.printed, self.kept, self.memory = 0, b"", 0.0
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         path = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-        own = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(path)}
+        own = {"HOME": folder, "TMPDIR": folder, "PYTHONPATH": os.pathsep.join(path)}
         own |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg", "JAX_PLATFORMS": "cpu"}
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._process = subprocess.Popen(
@@ -251,12 +277,17 @@ class _Process:
         status = Path(f"/proc/{self._process.pid}/status")
         if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
             self.memory = int(peak[1]) / 1024
-        os.killpg(self._process.pid, signal.SIGKILL)  # nobody else's number, as long as it is not waited for
+        # Nobody else has its number, as long as it is not waited for. On macOS nobody may signal a group whose leader
+        # is dead and not waited for.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
         self._drain.join(5)
         # Only now: a process that saw the grader hang up would print its own surprise at that.
         for descriptor in (self._ask, self._answer):
             os.close(descriptor)
+        self._folder.cleanup()
 
 
 def _value(reply: dict[str, Any], name: str) -> Any:

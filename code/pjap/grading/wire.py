@@ -54,7 +54,7 @@ def decode(message: Any) -> Any:
     """
     try:
         return _decode(message)
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"not an encoded value: {error}") from None
 
 

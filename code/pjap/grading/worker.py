@@ -82,7 +82,8 @@ class _Shell:
 
 def _limit(memory: int) -> None:
     """Refuse memory beyond a number of bytes, huge files and core dumps; as hard limits, so that they stay."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    if sys.platform == "linux":  # macOS refuses every limit of the address space
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
