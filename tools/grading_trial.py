@@ -244,7 +244,7 @@ import sys
 def refuse(event, arguments):
     if event == "socket.getaddrinfo" or (event == "socket.connect" and isinstance(arguments[1], tuple)):
         with open({log!r}, "a") as log:
-            log.write(f"{{event}} {{arguments[1:]}}\\\\n")
+            log.write(f"{{event}} {{arguments[1] if event == 'socket.connect' else arguments[:2]}}\\n")
         raise OSError("no network in the trial")
 
 

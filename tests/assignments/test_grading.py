@@ -79,7 +79,8 @@ def test_who_asks_for_the_network_is_seen(made, tmp_path):
     ask = "import urllib.request\nurllib.request.urlopen('http://somewhere.invalid:4321/answers')"
     grading_trial.write(tmp_path / "in", {"eve": grading_trial.Submission("hostile", (0,) * 5, [ask])})
     _, asked = grading_trial.grade(made, tmp_path / "in", tmp_path / "out")
-    assert "4321" in "".join(asked)
+    assert asked
+    assert all("somewhere.invalid" in line for line in asked)
 
 
 def test_nothing_was_unpickled_and_nothing_was_left_running(trial):
