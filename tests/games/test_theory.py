@@ -72,7 +72,7 @@ def curvatures(game, dataset, actions):
     return np.array([float(g.evaluate(curve, action)) for curve, action in zip(curves, actions, strict=True)])
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(strategies.situations(), st.floats(0.1, 1))
 def test_brud_never_passes_its_destination_with_any_step_size_that_the_curvature_allows(situation, share):
     """prop-destination, its last sentence: up to the largest step size, which is one over the largest curvature."""
