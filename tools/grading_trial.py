@@ -24,6 +24,7 @@ from typing import Any
 
 import nbformat
 
+from pjap.mamujoco.behaviour import write_atomically
 from tools import assignments
 
 NAME = "01-brud"
@@ -359,9 +360,7 @@ def main() -> None:
         result = measure(Path(work))
     text = re.sub(f"{BEGIN}.*{END}", lambda _: to_markdown(result), README.read_text(), flags=re.DOTALL)
     for path, content in ((RECORD, json.dumps(result, indent=1) + "\n"), (README, text)):
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(content)
-        os.replace(unfinished, path)  # whole or not at all
+        write_atomically(path, content.encode())
     print(to_markdown(result))
 
 
