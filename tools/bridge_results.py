@@ -1,11 +1,11 @@
 """Train the bridge games of chapter 8 over many seeds and write `book/results/bridge.json`.
 
-    python tools/bridge_results.py                 50 seeds, about twenty-five minutes of one core
-    python tools/bridge_results.py --seeds 60      only the seeds that are missing
+    python tools/bridge_results.py                 50 seeds, about half an hour of one core
+    python tools/bridge_results.py --seeds 60      only the runs that are missing
 
 Every combination of game, data, critic and update is run for a seed before the next seed starts, and the file is
-written, whole, after each seed: it can be stopped at any time and goes on where it stopped. A file whose runs had other
-settings is refused.
+written, whole, after each seed: it can be stopped at any time and goes on where it stopped, also with a new update
+rule. A file whose runs had other settings is refused.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,10 @@ TEAMS: dict[tuple[str, str], list[Behaviour]] = {
 UPDATE_RULES: dict[str, dict[str, Any]] = {
     "uniform": {},
     "PJAP": {"sampling": "pjap", "steepness": 10.0},
+    "PJAP, steepness 4": {"sampling": "pjap", "steepness": 4.0},
     "current": {"partners": "current"},
 }
+NAMES = ("game", "data", "critic", "update", "seed")
 VALUE_WEIGHTS = {"exact": 1e6, "fitted": 1e6, "fitted, clone": 2.5}
 """The value's weight against the clone term: without the term all but infinite, with it that of TD3+BC."""
 
@@ -85,7 +87,7 @@ def train_once(game_name: str, data_name: str, critic: str, rule: str, seed: int
         "effective_sample_size": metrics["effective_sample_size"],
         "believed_value": metrics["policy_value"],
     }
-    names = {"game": game_name, "data": data_name, "critic": critic, "update": rule, "seed": seed}
+    names = dict(zip(NAMES, (game_name, data_name, critic, rule, seed), strict=True))
     return names | {name: round(value, 4) for name, value in measured.items()}
 
 
@@ -124,24 +126,31 @@ def read_before(path: Path) -> dict[str, Any]:
     return before
 
 
+def missing(runs: list[dict[str, Any]], seeds: int) -> list[tuple[str, str, str, str, int]]:
+    """The runs, by their `NAMES`, that are still to be made, those of a seed side by side."""
+    wanted = [
+        (*where, critic, rule, seed)
+        for seed, where, critic, rule in product(range(seeds), TEAMS, VALUE_WEIGHTS, UPDATE_RULES)
+        if critic != "fitted, clone" or "two teams" in where  # there is nothing to clone in random play
+    ]
+    done = {tuple(run[name] for name in NAMES) for run in runs}
+    return [names for names in wanted if names not in done]
+
+
 def main() -> None:
-    """Do the seeds that are missing."""
+    """Make the runs that are missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many: 0 to one less")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    combinations = [
-        (where, critic, rule)
-        for where, critic, rule in product(TEAMS, VALUE_WEIGHTS, UPDATE_RULES)
-        if critic != "fitted, clone" or "two teams" in where  # there is nothing to clone in random play
-    ]
 
     before = read_before(arguments.output)
     runs, seconds = before["runs"], before["provenance"].get("seconds", 0.0)
-    done = {run["seed"] for run in runs}
-    for seed in tqdm([seed for seed in range(arguments.seeds) if seed not in done], unit=" seeds"):
+    by_seed = groupby(missing(runs, arguments.seeds), key=lambda names: names[-1])
+    for _, of_seed in tqdm([(seed, list(of_seed)) for seed, of_seed in by_seed], unit=" seeds"):
         started = time.process_time()
-        runs += [train_once(name, data, critic, rule, seed) for (name, data), critic, rule in combinations]
+        runs += [train_once(*names) for names in of_seed]
+        runs.sort(key=lambda run: run["seed"])
         seconds += time.process_time() - started
         provenance = {
             "command": f"python tools/bridge_results.py --seeds {len({run['seed'] for run in runs})}",

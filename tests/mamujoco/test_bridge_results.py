@@ -12,6 +12,15 @@ def test_the_committed_runs_are_gone_on_with():
     assert before["provenance"]["seconds"] > 0
 
 
+def test_only_missing_runs_are_made():
+    runs = json.loads(bridge_results.RESULTS.read_text())["runs"]
+    assert bridge_results.missing(runs, bridge_results.SEEDS) == []
+    lost = [run for run in runs if run["update"] == "PJAP" and run["seed"] in (3, 7)]
+    kept = [run for run in runs if run not in lost]
+    names = [tuple(run[name] for name in bridge_results.NAMES) for run in lost]
+    assert lost and bridge_results.missing(kept, bridge_results.SEEDS) == names
+
+
 def test_without_a_file_it_starts_from_nothing(tmp_path):
     assert bridge_results.read_before(tmp_path / "bridge.json") == {"runs": [], "provenance": {}}
 
