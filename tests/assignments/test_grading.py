@@ -270,6 +270,39 @@ def test_a_submission_that_stops_its_clock_meets_the_other_one():
     assert "did not finish" in submission.notes[0]
 
 
+FLOOD = """
+import fcntl, json, os, signal, time
+signal.setitimer(signal.ITIMER_PROF, 0)
+pipes = [int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2 and os.path.exists(f"/proc/self/fd/{fd}")]
+pipes = [fd for fd in pipes if os.readlink(f"/proc/self/fd/{fd}").startswith("pipe")]
+(out,) = [fd for fd in pipes if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_WRONLY]
+end = time.monotonic() + 30  # so that this fails, and does not hang, where the grader listens for ever
+while time.monotonic() < end:
+    os.write(out, (json.dumps(MESSAGE) + "\\n").encode())
+os._exit(3)
+"""
+"""It stops its own clock and sends the grader valid messages."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the pipe in /proc")
+def test_a_submission_that_never_stops_talking_is_out_of_time_too():
+    flood = FLOOD.replace("MESSAGE", '{"cell": "1"}')
+    with Submission([flood, "x = 1"], Limits(timeout=0.5, memory=600)) as submission:
+        assert submission.get("x") == 1
+    (note,) = submission.notes
+    assert "did not finish" in note
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the pipe in /proc")
+def test_forged_failures_add_no_more_notes_than_there_are_cells():
+    forged = "for number in range(1000):\n"
+    forged += "    os.write(out, (json.dumps({'failed': number % 2, 'reason': str(number)}) + '\\n').encode())"
+    find_pipe = FLOOD.split("end =")[0]
+    with Submission([find_pipe + forged, "y = 1"], QUICK) as submission:
+        assert submission.get("y") == 1
+    assert len(submission.notes) == 1
+
+
 def test_it_cannot_raise_its_own_memory_limit():
     cells = [
         "import resource\ntry:\n    resource.setrlimit(resource.RLIMIT_AS, (-1, -1))\nexcept ValueError:\n    pass",

@@ -136,7 +136,8 @@ class Submission:
         return self._process
 
     def _start(self) -> None:
-        notes, cell = [], ""
+        notes: dict[str, str] = {}  # one for each cell: a submission that forges messages can add no more
+        cell = ""
         limits = self._limits
         deadline = time.monotonic() + PATIENCE * limits.timeout
         try:
@@ -144,7 +145,9 @@ class Submission:
             process.say({"cells": self._cells, "timeout": limits.timeout, "memory": limits.memory * 2**20})
             while not (message := process.hear(deadline - time.monotonic())).get("ready"):
                 if "failed" in message:
-                    notes.append(f"{self._cell(message['failed'])} raised {_plain(message.get('reason'))}")
+                    failed = str(message["failed"])
+                    if failed in self._cells:
+                        notes[failed] = f"{self._cell(failed)} raised {_plain(message.get('reason'))}"
                 else:
                     cell = str(message.get("cell"))
         except (_EndedError, OSError) as end:
@@ -153,7 +156,7 @@ class Submission:
                 raise StartError(self._what_to_mend(end)) from None
             self._leave_out(cell, end)
         else:
-            self.notes += [note for note in notes if note not in self.notes]
+            self.notes += [note for note in notes.values() if note not in self.notes]
 
     def _what_to_mend(self, problem: Exception) -> str:
         why = f"its process {problem}" if isinstance(problem, _EndedError) else str(problem)
@@ -239,10 +242,14 @@ class _Process:
                 raise _EndedError(self._last_words()) from None
 
     def hear(self, seconds: float) -> dict[str, Any]:
-        """Read one line within so many seconds."""
+        """Read one line within so many seconds; with none left, refuse even a line that waits.
+
+        Otherwise a submission that never stops talking would never be out of time.
+        """
         deadline = time.monotonic() + seconds
-        while (end := self._heard.find(b"\n")) < 0:
-            if not select.select([self._answer], [], [], max(0, deadline - time.monotonic()))[0]:
+        while (end := self._heard.find(b"\n")) < 0 or seconds <= 0:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._answer], [], [], left)[0]:
                 raise _EndedError("did not finish within the time limit")
             part = os.read(self._answer, 1 << 20)
             if not part:
