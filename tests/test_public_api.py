@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import pjap.games
 import pjap.mamujoco
 
 ROOT = Path(__file__).parent.parent
@@ -102,6 +103,14 @@ def test_docstring_has_a_sentence_arguments_shapes_and_an_example(item, called):
 def test_the_book_uses_or_mentions_it(item, called):
     book = "\n".join(page.read_text() for page in (ROOT / "book").glob("*.md"))
     assert re.search(rf"\b{re.escape(called)}\b", book), f"{called} appears nowhere in the book: use it or delete it"
+
+
+@pytest.mark.parametrize("name", pjap.games.__all__)
+def test_what_the_games_offer_is_in_the_reference(name):
+    """The reference follows the `__all__` of the module that defines it."""
+    item = getattr(pjap.games, name)
+    if inspect.isfunction(item) or inspect.isclass(item):
+        assert name in importlib.import_module(item.__module__).__all__
 
 
 @pytest.mark.parametrize("module_name", MODULES)

@@ -17,7 +17,7 @@ from pjap.games.polynomial import PolynomialGame
 from pjap.games.updates import brud_gradient, proximal_probabilities, replayed_gradient, true_gradient
 from pjap.priorities import joint_action_distance
 
-__all__ = ["History", "Update", "learn"]
+__all__ = ["History", "Update", "draw", "learn"]
 
 Update = Callable[..., Floats]
 """``update(game, policy, dataset, **settings) -> gradient``: (..., n), (..., m, n) -> (..., n)."""

@@ -29,6 +29,8 @@ from pjap.games._checks import Floats
 __all__ = [
     "PolynomialGame",
     "coupled_quadratic",
+    "differentiate",
+    "evaluate",
     "leaning_agreement",
     "no_interaction",
     "sign_agreement",
