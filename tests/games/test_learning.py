@@ -42,6 +42,14 @@ def test_shapes_for_one_start_and_for_a_grid_of_them(update, batch_size):
 
 
 @pytest.mark.parametrize("update", ["true", "brud", "pjap"])
+def test_a_history_of_no_steps_has_the_same_axes(update):
+    history = learn(g.twin_peaks(), SPREAD, np.zeros((5, 2)), update=update, steps=0, keep_probabilities=True)
+    assert history.policies.shape == (1, 5, 2)
+    assert history.distances.shape == (0, 5)
+    assert history.probabilities.shape == (0, 5, len(SPREAD))
+
+
+@pytest.mark.parametrize("update", ["true", "brud", "pjap"])
 def test_a_batch_of_starts_is_each_of_them(update):
     starts = datasets.uniform(2, 6, seed=1)
     together = learn(g.twin_peaks(), SPREAD, starts, update=update).policies
@@ -122,10 +130,16 @@ def test_an_update_of_ones_own(batch_size):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"update": "burd"}, ValueError, 'update is "burd", expected "true", "brud", "pjap" or a function'),
+        ({"update": "burd"}, ValueError, """update is 'burd', expected "true", "brud", "pjap" or a function"""),
+        ({"update": None}, ValueError, "update is None, expected"),
+        ({"update": b"pjap", "steepness": 9.0}, ValueError, "update is b'pjap', expected"),
         ({"update": "brud", "steepness": 4.0}, TypeError, "takes no settings"),
         ({"update": "pjap", "steepness": -1.0}, ValueError, "steepness is -1.0"),
         ({"update": "pjap", "steep": 1.0}, TypeError, "steep"),
+        ({"update": "pjap", "steepness": -3, "steps": 0}, ValueError, "steepness is -3"),
+        ({"update": "pjap", "steepnes": 3, "steps": 0}, TypeError, "steepnes"),
+        ({"update": "true", "dataset": None, "keep_probabilities": True}, ValueError, "leave out keep_probabilities"),
+        ({"start": np.ones((0, 2))}, ValueError, r"start has shape \(0, 2\), an empty batch"),
         ({"start": [2.0, 0.0]}, ValueError, "outside the action box"),
         ({"start": [0.0]}, ValueError, "start has shape"),
         ({"dataset": None}, ValueError, "dataset is None"),

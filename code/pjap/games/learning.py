@@ -65,15 +65,16 @@ def learn(
         game: Of n players.
         dataset: ``(m, n)``, or ``(..., m, n)`` for a dataset of its own for each start; may be None for "true",
             which looks at no data.
-        start: ``(n,)``, or ``(..., n)`` for a batch of starts, inside ``[-1, 1]``.
+        start: ``(n,)``, or ``(..., n)`` for a batch of at least one start, inside ``[-1, 1]``.
         update: "true" (chapter 2), "brud" (chapter 3), "pjap" (chapter 6), or a function with the signature
             of `Update`.
         steps: ``T``, at least 0.
         step_size: At least 0.
         batch_size: None for exact expectations over the dataset; else the number of rows drawn, with replacement,
-            for each step and each start: with PJAP's probabilities for "pjap", uniformly for the others.
+            for each step and each start: with PJAP's probabilities for "pjap", uniformly for the others. Of no
+            effect for "true", which draws nothing.
         seed: Of the sampling.
-        keep_probabilities: Whether to keep the sampling probabilities of every step.
+        keep_probabilities: Whether to keep the sampling probabilities of every step; it takes a dataset.
         **settings: Of the update: for "pjap" ``steepness``, ``exponent`` and ``floor``; none for "true" and "brud".
 
     Returns:
@@ -94,15 +95,19 @@ def learn(
         brud 0.43
         pjap 0.55
     """
-    if isinstance(update, str) and update not in ("true", "brud", "pjap"):
-        raise ValueError(f'update is "{update}", expected "true", "brud", "pjap" or a function.')
+    if not callable(update) and update not in ("true", "brud", "pjap"):
+        raise ValueError(f'update is {update!r}, expected "true", "brud", "pjap" or a function.')
     if settings and update in ("true", "brud"):
         raise TypeError(f'update "{update}" takes no settings, but got {sorted(settings)}: they belong to "pjap".')
     policy = _checks.joint_actions("start", start, game.players)
-    if np.abs(policy).max(initial=0) > 1:
+    if policy.size == 0:
+        raise ValueError(f"start has shape {policy.shape}, an empty batch: expected at least one start.")
+    if np.abs(policy).max() > 1:
         raise ValueError("start lies outside the action box, expected actions in [-1, 1].")
     if dataset is None and update != "true":
         raise ValueError('dataset is None, which only update="true" can do without: pass an (m, n) array.')
+    if dataset is None and keep_probabilities:
+        raise ValueError("dataset is None, so no row has a probability: pass one, or leave out keep_probabilities.")
     data = policy.reshape(-1, game.players) if dataset is None else _checks.dataset(dataset, game.players)
     if data.ndim != 2 and data.shape[:-2] != policy.shape[:-1]:
         raise ValueError(
@@ -113,6 +118,8 @@ def learn(
     _checks.at_least("step_size", step_size, 0.0)
     if batch_size is not None:
         _checks.whole("batch_size", batch_size, 1)
+    if update == "pjap":  # refuse a wrong setting now, also where no step is taken
+        proximal_probabilities(policy, data[..., :1, :], **settings)
     generator = np.random.default_rng(seed)
 
     uniform = np.full((*policy.shape[:-1], data.shape[-2]), 1 / data.shape[-2])
@@ -133,7 +140,7 @@ def learn(
         policies=trajectory,
         rewards=game.reward(trajectory),
         distances=np.array(distances).reshape(steps, *policy.shape[:-1]),
-        probabilities=np.stack(kept) if kept else None,
+        probabilities=np.array(kept).reshape(steps, *uniform.shape) if keep_probabilities else None,
     )
 
 
