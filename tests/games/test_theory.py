@@ -129,6 +129,13 @@ def test_rounding_moves_nobody_from_a_place_of_rest():
     assert g.brud_destination(saddle, [[0.0, 0.0]], [0.0, 0.0])[0] == pytest.approx(0.75, abs=1e-6)
 
 
+@pytest.mark.parametrize("rows", [[[0.1, 0.1], [0.2, 0.2], [-0.3, -0.3]], strategies.grid(20)])
+def test_rounding_in_the_datas_mean_moves_nobody(rows):
+    """The mean is 0; what is found of it is not."""
+    assert g.averaged_polynomial(g.sign_agreement(), 0, rows)[1] != 0
+    assert g.brud_destination(g.sign_agreement(), rows, [0.5, -0.5]).tolist() == [0.5, -0.5]
+
+
 @pytest.mark.parametrize("covariance", [[[0.3, 0], [0, 0.3]], [[0.3, 0.2], [0.2, 0.4]], [[0.5, -0.4], [-0.4, 0.5]]])
 @pytest.mark.parametrize("bandwidth", [0.4, 1.0])
 def test_gaussian_shrinkage_within_monte_carlo_error(covariance, bandwidth):

@@ -72,11 +72,15 @@ def averaged_polynomial(game: PolynomialGame, player: int, dataset: ArrayLike) -
         >>> averaged_polynomial(twin_peaks(), 0, [[0.0, 0.5], [0.0, -0.5]]).tolist()
         [-0.25, 0.0, -2.0]
     """
+    return np.asarray(_own_polynomials(game, player, dataset).mean(axis=0))
+
+
+def _own_polynomials(game: PolynomialGame, player: int, dataset: ArrayLike) -> Floats:
+    """What the player would climb against each row alone: (m, n) -> (m, K_i)."""
     dataset = _checks.dataset(dataset, game.players)
     if dataset.ndim != 2:
         raise ValueError(f"dataset has shape {dataset.shape}, expected (m, {game.players}): one dataset.")
-    own = game.own_polynomial(player, dataset)
-    return np.asarray(own.mean(axis=0))
+    return game.own_polynomial(player, dataset)
 
 
 def brud_destination(game: PolynomialGame, dataset: ArrayLike, start: ArrayLike) -> Floats:
@@ -106,16 +110,20 @@ def brud_destination(game: PolynomialGame, dataset: ArrayLike, start: ArrayLike)
         raise ValueError(f"start reaches {np.abs(start).max():g}, expected actions in [-1, 1].")
     destination = np.empty(start.shape)
     for player in range(game.players):
-        slope = differentiate(averaged_polynomial(game, player, dataset))
-        destination[..., player] = _climb(slope, start[..., player])
+        own = _own_polynomials(game, player, dataset)
+        slope, size = differentiate(own.mean(axis=0)), differentiate(np.abs(own).mean(axis=0))
+        destination[..., player] = _climb(slope, size, start[..., player])
     return destination
 
 
-def _climb(slope: Floats, start: Floats) -> Floats:
-    """The limit of ``mu' = slope(mu)`` on [-1, 1] from each start: (K,), (...) -> (...)."""
+def _climb(slope: Floats, size: Floats, start: Floats) -> Floats:
+    """The limit of ``mu' = slope(mu)`` on [-1, 1] from each start: (K,), (K,), (...) -> (...).
+
+    The size is the slope's, with what cancelled in its coefficients counted too: rounding errors are relative to that.
+    """
     rate = evaluate(slope, start)
     # What rounding makes of a slope of 0 is no direction: a start at a root rests there.
-    direction = np.where(np.abs(rate) > 1e-12 * evaluate(np.abs(slope), np.abs(start)), np.sign(rate), 0.0)
+    direction = np.where(np.abs(rate) > 1e-12 * evaluate(size, np.abs(start)), np.sign(rate), 0.0)
     if not slope.any():
         return start.copy()
     stops = np.roots(np.trim_zeros(slope[::-1], "f"))
