@@ -98,6 +98,18 @@ def test_the_best_maximum_is_the_best_of_a_grid(game):
     assert rewards[0] >= game.reward(np.stack(np.meshgrid(side, side), axis=-1)).max() - 1e-6
 
 
+def test_six_players_stay_inside_the_box():
+    joint_actions, rewards = PolynomialGame(np.reshape([0, 1], (1, 1, 1, 1, 1, 2))).maxima()
+    assert np.abs(joint_actions).max() <= 1
+    np.testing.assert_array_equal(rewards, 1)
+
+
+def test_an_empty_batch_has_empty_answers():
+    game = g.twin_peaks()
+    assert game.reward(np.ones((0, 2))).shape == (0,)
+    assert game.gradient(np.ones((3, 0, 2))).shape == (3, 0, 2)
+
+
 def test_twin_peaks_has_a_saddle_at_the_origin():
     game = g.twin_peaks()
     np.testing.assert_array_equal(game.gradient([0, 0]), [0, 0])
@@ -144,7 +156,8 @@ def test_a_game_keeps_its_own_copy():
         (lambda: g.twin_peaks().reward([1, 1, 1]), r"joint_action has shape \(3,\), expected \(..., 2\)"),
         (lambda: g.twin_peaks().gradient(0.5), r"expected \(..., 2\)"),
         (lambda: g.twin_peaks().gradient([np.nan, 0]), "joint_action holds NaN"),
-        (lambda: g.twin_peaks().own_polynomial(2, [0, 0]), "player is 2, expected one of 0 to 1"),
+        (lambda: g.twin_peaks().own_polynomial(2, [0, 0]), "player is 2, expected a whole number from 0 to 1"),
+        (lambda: g.twin_peaks().own_polynomial(1.0, [0, 0]), "player is 1.0, expected a whole number"),
     ],
 )
 def test_bad_input_is_refused(call, message):

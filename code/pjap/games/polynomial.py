@@ -19,6 +19,7 @@ R(x, y) = 0.5xy - 0.5x^2 - 0.5y^2
 
 from dataclasses import dataclass
 from itertools import product
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -97,8 +98,8 @@ class PolynomialGame:
             >>> twin_peaks().own_polynomial(0, [0.0, 0.5]).tolist()  # -0.25 + 2.5 x - 2 x^2
             [-0.25, 2.5, -2.0]
         """
-        if player not in range(self.players):
-            raise ValueError(f"player is {player}, expected one of 0 to {self.players - 1}.")
+        if not isinstance(player, Integral) or player not in range(self.players):
+            raise ValueError(f"player is {player}, expected a whole number from 0 to {self.players - 1}.")
         joint_action = _checks.joint_actions("joint_action", joint_action, self.players)
         actions = joint_action.reshape(-1, self.players)
         others = [other for other in range(self.players) if other != player]
@@ -108,7 +109,7 @@ class PolynomialGame:
         polynomial = np.tensordot(powers[0], coefficients, axes=1)
         for power in powers[1:]:
             polynomial = np.einsum("bk,bk...->b...", power, polynomial)
-        return polynomial.reshape(*joint_action.shape[:-1], -1)
+        return polynomial.reshape(*joint_action.shape[:-1], self.coefficients.shape[player])
 
     def reward(self, joint_action: ArrayLike) -> Floats:
         """The team's reward ``R(a)``.
@@ -167,8 +168,10 @@ class PolynomialGame:
             ([[-0.6124, -0.6124], [0.6124, 0.6124]], [0.5625, 0.5625])
         """
         per_axis = max(3, round(400 ** (1 / self.players)))
-        # Each player's axis is shifted by a little, so that no start lies on a line of symmetry between two maxima.
-        axes = [np.linspace(-0.97 + 0.01 * player, 0.96 + 0.01 * player, per_axis) for player in range(self.players)]
+        # Each player's axis is shifted by a little, so that no start lies on a line of symmetry between two maxima;
+        # the last one's ends at 1 at most.
+        shift = min(0.01, 0.04 / (self.players - 1))
+        axes = [np.linspace(-0.97 + shift * player, 0.96 + shift * player, per_axis) for player in range(self.players)]
         policy = np.array(list(product(*axes)))
         step = np.full((len(policy), 1), 0.1)
         for _ in range(600):
@@ -187,9 +190,11 @@ class PolynomialGame:
     def _is_local_maximum(self, joint_action: Floats) -> NDArray[np.bool_]:
         """Whether no joint action a hundredth away, inside the box, has a higher reward: (b, n) -> (b,)."""
         moves = np.array(list(product([-0.01, 0.0, 0.01], repeat=self.players)))
-        neighbours = np.clip(joint_action[:, None, :] + moves, -1, 1)
-        risen: NDArray[np.bool_] = self.reward(neighbours).max(axis=1) > self.reward(joint_action) + 1e-9
-        return ~risen
+        risen = []
+        for part in np.array_split(joint_action, 1 + len(joint_action) * len(moves) // 10**5):  # to fit into memory
+            neighbours = np.clip(part[:, None, :] + moves, -1, 1)
+            risen.append(self.reward(neighbours).max(axis=1) > self.reward(part) + 1e-9)
+        return ~np.concatenate(risen)
 
     def __str__(self) -> str:
         return self._write("{}^{}")
