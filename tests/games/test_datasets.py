@@ -32,6 +32,12 @@ def test_distributions():
     np.testing.assert_allclose(counts / counts.sum(), [0.375, 0.375, 0.25], atol=0.01)
 
 
+def test_proportions_may_be_rounded():
+    parts = [[[1, 1]], [[0, 0]], [[-1, -1]]]
+    rounded, exact = (datasets.mixture(parts, 50, seed=0, proportions=[third] * 3) for third in (0.3333333, 1 / 3))
+    np.testing.assert_array_equal(rounded, exact)
+
+
 def test_a_replayed_policy_stays_in_the_box_and_a_gaussian_need_not():
     assert np.abs(datasets.replay([[0.9, -0.9]], noise=1.0, size=1000, seed=0)).max() == 1
     assert np.abs(datasets.gaussian([0.9, -0.9], 1.0, size=1000, seed=0)).max() > 1

@@ -167,3 +167,6 @@ def test_bad_settings_are_refused():
         g.pjap_gradient(g.sign_agreement(), [0, 0], [[1, 1]], steepness=-1)
     with pytest.raises(ValueError, match=r"probabilities has shape \(2,\), expected \(..., 1\)"):
         g.replayed_gradient(g.sign_agreement(), [0, 0], [[1, 1]], [0.5, 0.5])
+    for weights in ([3, 1], [1.5, -0.5]):
+        with pytest.raises(ValueError, match="a negative number or does not sum to 1"):
+            g.replayed_gradient(g.sign_agreement(), [0, 0], [[1, 1], [0, 0]], weights)

@@ -49,6 +49,22 @@ def at_least(name: str, value: float, least: float) -> None:
         raise ValueError(f"{name} is {value}, expected a finite number of at least {least:g}.")
 
 
+def above_zero(name: str, value: float) -> None:
+    """Refuse a setting that is not a finite number above 0."""
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {value}, expected a finite number above 0.")
+
+
+def probabilities(value: Any, rows: int) -> Floats:
+    """The value as (..., rows), not negative and summing to 1."""
+    array = finite("probabilities", value)
+    if array.shape[-1:] != (rows,):
+        raise ValueError(f"probabilities has shape {array.shape}, expected (..., {rows}): one for each row.")
+    if np.any(array < 0) or np.any(np.abs(array.sum(axis=-1) - 1) > 1e-6):
+        raise ValueError("probabilities holds a negative number or does not sum to 1: divide weights by their sum.")
+    return array
+
+
 def whole(name: str, value: int, least: int) -> None:
     """Refuse a count that is not a whole number of at least ``least``."""
     if not isinstance(value, Integral) or value < least:

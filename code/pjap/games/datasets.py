@@ -183,7 +183,7 @@ def mixture(
     if shares.shape != (len(parts),) or shares.min() < 0 or not np.isclose(shares.sum(), 1):
         raise ValueError(f"proportions are {proportions}, expected {len(parts)} non-negative numbers that sum to 1.")
     generator = np.random.default_rng(seed)
-    source = generator.choice(len(parts), size=size, p=shares)
+    source = generator.choice(len(parts), size=size, p=shares / shares.sum())  # NumPy is stricter than we are
     return np.stack([parts[i][generator.integers(len(parts[i]))] for i in source])
 
 

@@ -148,15 +148,15 @@ def gaussian_shrinkage(mean: ArrayLike, covariance: ArrayLike, bandwidth: float,
     Args:
         mean: ``m``, ``(n,)``.
         covariance: ``S``, ``(n, n)``, symmetric and positive definite.
-        bandwidth: ``h``, above 0.
+        bandwidth: ``h``, finite, above 0.
         policy: ``mu``, ``(..., n)``.
 
     Returns:
         ``(..., n)``.
 
     Raises:
-        ValueError: If a shape is another one, ``bandwidth`` is not above 0, or ``covariance`` is not symmetric and
-            positive definite.
+        ValueError: If a shape is another one, ``bandwidth`` is outside its range, or ``covariance`` is not symmetric
+            and positive definite.
 
     Example:
         >>> gaussian_shrinkage([0, 0], [[1, 0], [0, 1]], bandwidth=1.0, policy=[0.5, -0.5]).tolist()
@@ -165,8 +165,7 @@ def gaussian_shrinkage(mean: ArrayLike, covariance: ArrayLike, bandwidth: float,
     mean = _checks.finite("mean", mean)
     covariance = _checks.finite("covariance", covariance)
     policy = _checks.joint_actions("policy", policy, mean.size)
-    if not bandwidth > 0:
-        raise ValueError(f"bandwidth is {bandwidth}, expected a number above 0.")
+    _checks.above_zero("bandwidth", bandwidth)
     if covariance.shape != (mean.size, mean.size):
         raise ValueError(f"covariance has shape {covariance.shape}, expected ({mean.size}, {mean.size}).")
     if not np.allclose(covariance, covariance.T):
@@ -188,7 +187,7 @@ def shrinkage_factor(standard_deviation: float, bandwidth: float) -> float:
 
     Args:
         standard_deviation: ``s``, at least 0.
-        bandwidth: ``h``, above 0.
+        bandwidth: ``h``, finite, above 0.
 
     Returns:
         ``kappa``, in [0, 1).
@@ -201,8 +200,7 @@ def shrinkage_factor(standard_deviation: float, bandwidth: float) -> float:
         0.8
     """
     _checks.at_least("standard_deviation", standard_deviation, 0.0)
-    if not bandwidth > 0:
-        raise ValueError(f"bandwidth is {bandwidth}, expected a number above 0.")
+    _checks.above_zero("bandwidth", bandwidth)
     return float(standard_deviation**2 / (standard_deviation**2 + bandwidth**2))
 
 

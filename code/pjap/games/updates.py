@@ -157,13 +157,14 @@ def replayed_gradient(game: PolynomialGame, policy: ArrayLike, dataset: ArrayLik
         game: Of n players.
         policy: ``(..., n)``.
         dataset: ``(..., m, n)``.
-        probabilities: ``(..., m)``, summing to 1: uniform ones give BRUD, proximal ones PJAP.
+        probabilities: ``(..., m)``, not negative, summing to 1: uniform ones give BRUD, proximal ones PJAP.
 
     Returns:
         ``(..., n)``.
 
     Raises:
-        ValueError: If a shape is another one, the dataset is empty, or an entry is not finite.
+        ValueError: If a shape is another one, the dataset is empty, an entry is not finite, or ``probabilities`` are
+            none.
 
     Example:
         >>> from pjap.games import sign_agreement
@@ -172,11 +173,7 @@ def replayed_gradient(game: PolynomialGame, policy: ArrayLike, dataset: ArrayLik
     """
     dataset = _checks.dataset(dataset, game.players)
     policy = _checks.joint_actions("policy", policy, game.players)
-    probabilities = _checks.finite("probabilities", probabilities)
-    if probabilities.shape[-1:] != dataset.shape[-2:-1]:
-        raise ValueError(
-            f"probabilities has shape {probabilities.shape}, expected (..., {dataset.shape[-2]}): one for each row."
-        )
+    probabilities = _checks.probabilities(probabilities, dataset.shape[-2])
     batch = np.broadcast_shapes(policy.shape[:-1], dataset.shape[:-2], probabilities.shape[:-1])
     policy = np.broadcast_to(policy, (*batch, game.players))
     gradient = np.empty(policy.shape)
