@@ -87,6 +87,18 @@ def test_the_steepness_found_leaves_the_wanted_effective_sample_size(target):
 def test_a_target_below_what_the_floor_allows_is_refused():
     with pytest.raises(ValueError, match=r"no steepness leaves less than .* lower floor"):
         steepness_for_effective_sample_size(np.linspace(0.5, 1, 1000), target=1, floor=0.5)
+    with pytest.raises(ValueError, match=r"Raise target or exponent \(now 0\)"):
+        steepness_for_effective_sample_size([0.0, 0.5, 1.0], target=2, exponent=0)
+    with pytest.raises(ValueError, match="no steepness"):
+        steepness_for_effective_sample_size(np.zeros(3), target=2)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1e-6, 1e-300])
+def test_the_steepness_goes_with_the_unit_of_distance(unit):
+    distances = np.linspace(0, 1, 100)
+    expected = steepness_for_effective_sample_size(distances, 25)
+    assert unit * steepness_for_effective_sample_size(unit * distances, 25) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +111,7 @@ def test_a_target_below_what_the_floor_allows_is_refused():
         (lambda: proximal_priorities([0.1], floor=0), r"floor is 0, expected a number in \(0, 1\]"),
         (lambda: proximal_priorities([0.1], floor=2), "floor is 2"),
         (lambda: proximal_priorities([np.inf]), "distances holds NaN or infinity"),
+        (lambda: proximal_priorities([0.1, -0.1]), "distances holds a negative number"),
         (lambda: sampling_probabilities([1.0], exponent=-1), "exponent is -1"),
         (lambda: sampling_probabilities([]), "m of at least 1"),
         (lambda: sampling_probabilities([1.0, -0.5]), "priorities holds a negative number"),

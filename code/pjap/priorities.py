@@ -75,13 +75,15 @@ def proximal_priorities(distances: Array, *, steepness: float = 4.0, floor: floa
         Priorities in ``[floor, 1]``, of the shape of ``distances``.
 
     Raises:
-        ValueError: If ``steepness`` or ``floor`` is outside its range, or a NumPy input holds NaN or infinity.
+        ValueError: If ``steepness`` or ``floor`` is outside its range, or a NumPy input holds NaN, infinity or a
+            negative number.
 
     Example:
         >>> proximal_priorities([0.0, 0.25, 9.0]).round(4).tolist()
         [1.0, 0.3679, 0.0001]
     """
     xp, (distances,) = _as_arrays(distances=distances)
+    _check_not_negative("distances", distances)
     _check_setting("steepness", steepness, low=0.0, low_included=True)
     _check_setting("floor", floor, low=0.0, high=1.0)
     return xp.clip(xp.exp(-((steepness * distances) ** 2)), floor, 1.0)
@@ -178,12 +180,14 @@ def steepness_for_effective_sample_size(
     if remaining(0.0) <= target:
         return 0.0
     grid = np.geomspace(1e-3, 1e4, 400)
+    if 0 < distances.max() < 1:  # what is steep enough depends on the unit of distance
+        grid = np.append(grid, grid / distances.max())
     below = next((steepness for steepness in grid if remaining(steepness) <= target), None)
     if below is None:
         least = min(remaining(steepness) for steepness in grid)
         raise ValueError(
             f"target is {target}, but no steepness leaves less than {least:.1f} effective samples of these "
-            f"{distances.size}. Raise target, or lower floor (now {floor})."
+            f"{distances.size}. Raise target or exponent (now {exponent}), or lower floor (now {floor})."
         )
     low, high = 0.0, float(below)
     for _ in range(60):
@@ -210,6 +214,11 @@ def _is_foreign(value: Array) -> bool:
 def _check_items(name: str, values: Array) -> None:
     if values.ndim < 1 or values.shape[-1] == 0:
         raise ValueError(f"{name} has shape {values.shape}, expected (..., m) with m of at least 1.")
+
+
+def _check_not_negative(name: str, values: Array) -> None:
+    if not _is_foreign(values) and (values < 0).any():
+        raise ValueError(f"{name} holds a negative number, expected numbers of at least 0.")
 
 
 def _check_weights(name: str, values: Array) -> None:
