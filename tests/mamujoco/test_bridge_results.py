@@ -18,7 +18,8 @@ def test_only_missing_runs_are_made():
     lost = [run for run in runs if run["update"] == "PJAP" and run["seed"] in (3, 7)]
     kept = [run for run in runs if run not in lost]
     names = [tuple(run[name] for name in bridge_results.NAMES) for run in lost]
-    assert lost and bridge_results.missing(kept, bridge_results.SEEDS) == names
+    assert lost
+    assert bridge_results.missing(kept, bridge_results.SEEDS) == names
 
 
 def test_without_a_file_it_starts_from_nothing(tmp_path):
