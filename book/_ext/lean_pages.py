@@ -14,6 +14,7 @@
 - The theme reports an error unless its colour mode has a default.
 - It asks of all code whether it overflows, and so has every section laid out at once: each is asked as it comes near,
   and can be reached by the keyboard until then.
+- The theme's menus answer to the first of two buttons each, and the first stands in the header that is not shown.
 - Docutils gives entries of the bibliography a role that ARIA has withdrawn, in a list whose items are no list items.
 """
 
@@ -42,6 +43,7 @@ UNNEEDED = re.compile(
     r"|\s*<script [^>]*design-tabs\.js[^>]*></script>"
     r'|\s*<link rel="stylesheet"[^>]*sphinx-design[^>]*>'
     r'|\s*<link rel="preload" as="script"[^>]*>'
+    r'|\s*<button class="pst-navbar-icon sidebar-toggle (?:primary|secondary)-toggle".*?</button>'
     r'| role="doc-biblioentry"'
     r'| role="list"(?= class="citation-list")',
     re.DOTALL,

@@ -106,7 +106,7 @@ export default function learner(root) {
   showState();
   ready = true;
   closeQuestion = createPrediction(root, {
-    question: root.dataset.predict || "The left team replays the data uniformly. What will become of it?",
+    question: root.dataset.predict || "One team replays the data uniformly. What will become of it?",
     parent: question,
     onAnswer: () => {
       if (asked && !reducedMotion()) play(0);

@@ -162,7 +162,7 @@ def arrow(axes: Axes, start: ArrayLike, step: ArrayLike, colour: str, label: str
     """
     (x, y), (dx, dy) = np.asarray(start, dtype=float), np.asarray(step, dtype=float)
     scale: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "width": 0.012, "zorder": 5}
-    axes.quiver([x], [y], [dx], [dy], color=colour, label=label, **scale)
+    axes.quiver([x], [y], [dx], [dy], facecolor=colour, edgecolor="white", linewidth=0.7, label=label, **scale)
 
 
 def trajectory(axes: Axes, history: History, *, colour: str, label: str | None = None, **style: Any) -> None:
