@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +158,8 @@ def test_more_return_is_a_higher_score_whatever_the_data_earned():
     for each in results:
         each["data"]["returns"]["mean"] = -300.0
     assert {row["method"]: row["difference"] for row in experiment.report(results)}["pjap"].point > 0
-    results[0]["data"]["returns"]["mean"] = 0.0
+    for each in results:
+        each["data"]["returns"]["mean"] = 0.0
     with pytest.raises(ValueError, match="mean return of the data is 0"):
         experiment.report(results)
 
@@ -273,6 +274,55 @@ def test_a_run_is_not_continued_with_other_settings(vaults, tmp_path, monkeypatc
     monkeypatch.setattr(experiment.learner, "load", lambda *_: None)
     with pytest.raises(ValueError, match=r"is of a run with evaluate_every 20 \(now 40\)"):
         experiment.perform(replace(run, evaluate_every=40), vaults, tmp_path)
+
+
+def leave(run, folder, data, finished):
+    """The files of a run that is finished, or was interrupted after its first evaluation."""
+    content = {"run": asdict(run), "data": data, "curve": [{"updates": 20, "return": 1.0}], "seconds": 1.0}
+    (folder / "unfinished").mkdir(parents=True, exist_ok=True)
+    if not finished:
+        (folder / "unfinished" / f"{run.name}.npz").touch()
+    experiment.write_json(folder / ("." if finished else "unfinished") / f"{run.name}.json", content)
+
+
+def test_results_and_checkpoints_of_a_vault_that_was_remade_are_refused(vaults, tmp_path, monkeypatch):
+    monkeypatch.setattr(learner, "train", lambda *_: pytest.fail("it has begun to train"))
+    sweep = Sweep(datasets=("small",), variants=("uniform",), seeds=(0, 1), **SMALL)
+    done, begun = sweep.runs()
+    now = experiment.read_or_make("2halfcheetah", "small", vaults)
+    now = {"transitions": 2000, "returns": {"mean": round(float(dataset.episode_returns(now).mean()), 2)}}
+    other = {"transitions": 2000, "returns": {"mean": 1.05 * now["returns"]["mean"]}}
+    for of_done, of_begun, file in ((other, now, "seed0.json"), (now, other, "seed1.npz")):
+        leave(done, tmp_path, of_done, finished=True)
+        leave(begun, tmp_path, of_begun, finished=False)
+        with pytest.raises(ValueError, match=f"{file} is of other data"):
+            experiment.run_sweep(sweep, vaults, tmp_path)
+    with pytest.raises(ValueError, match=r"seed1\.npz is of other data"):
+        experiment.perform(begun, vaults, tmp_path)
+    leave(done, tmp_path, other, finished=True)  # with nothing to do, the data are not looked at
+    assert len(experiment.run_sweep(replace(sweep, seeds=(0,)), vaults, tmp_path)) == 1
+
+
+def test_results_of_different_data_are_not_compared():
+    results = [result("uniform", seed, 1.0) for seed in (0, 1)]
+    results[1]["data"] = {"transitions": 5, "returns": {"mean": 100.0}}
+    with pytest.raises(ValueError, match=r"5 transitions with a mean return of 100\.0 with seed 1 of cql uniform"):
+        experiment.group(results)
+    results[1]["data"] = {"returns": {"mean": 100.5}}  # another processor
+    assert experiment.group(results)
+
+
+def test_a_sweep_refuses_a_checkpoint_of_other_settings_before_any_training(vaults, tmp_path, monkeypatch):
+    sweep = Sweep(datasets=("small",), variants=("uniform",), seeds=(0, 1), **SMALL)
+    leave(sweep.runs()[1], tmp_path, {}, finished=False)
+    monkeypatch.setattr(experiment, "perform", lambda *_: pytest.fail("it has begun to train"))
+    with pytest.raises(ValueError, match=r"seed1.npz is of a run with episodes 1 \(now 2\)"):
+        experiment.run_sweep(replace(sweep, episodes=2), vaults, tmp_path)
+    record = tmp_path / "unfinished" / f"{sweep.runs()[1].name}.json"
+    for damage in ("", "{}", "[]"):
+        record.write_text(damage)
+        with pytest.raises(ValueError, match=r"seed1.json is not a whole record"):
+            experiment.run_sweep(sweep, vaults, tmp_path)
 
 
 def test_a_run_that_diverges_stops_no_other_and_is_named(vaults, tmp_path, monkeypatch, capsys):

@@ -226,24 +226,24 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
         The result's path.
 
     Raises:
-        ValueError: if the dataset is missing or damaged, or a checkpoint or a result is of other settings.
+        ValueError: if the dataset is missing or damaged, a checkpoint or a result is of other settings, or a checkpoint
+            is of other data.
         OSError: if a folder cannot be written to.
         FloatingPointError: if training diverges.
     """
     target = results / f"{run.name}.json"
-    if _is_done(run, results):
+    if _read_done(run, results):
         return target
-    unfinished = results / "unfinished"
-    require_writable(unfinished)
-    checkpoint, record = unfinished / f"{run.name}.npz", unfinished / f"{run.name}.json"
+    checkpoint, record = _unfinished(run, results)
+    require_writable(checkpoint.parent)
 
     dataset = _read_episodes(vaults / "mamujoco" / f"{run.scenario}.vlt" / run.dataset, run.scenario)
+    about = _describe(dataset)
     data = replay.load(dataset, normalise=run.settings.normalise)
     seconds, curve = 0.0, []
-    if checkpoint.exists() and record.exists():
+    if progress := _read_progress(run, results):
+        _require_same_data(progress.get("data", about), about, checkpoint)
         state = learner.load(checkpoint, run.settings, data)
-        progress = json.loads(record.read_text())
-        _require_same_run(run, progress.get("run", {}), checkpoint)
         # The curve is written before the checkpoint: a stop between the two leaves a point too many, not too few.
         curve = [point for point in progress["curve"] if point["updates"] <= int(state.updates)]
         seconds = progress["seconds"]
@@ -261,7 +261,7 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
             seconds += time.perf_counter() - started
             point = {"updates": updates, "return": describe_returns(returns)["mean"], **metrics}
             curve.append({name: round(value, 5) for name, value in point.items()})
-            write_json(record, {"run": asdict(run), "curve": curve, "seconds": seconds})
+            write_json(record, {"run": asdict(run), "data": about, "curve": curve, "seconds": seconds})
             learner.save(checkpoint, run.settings, state)
             bar.update(run.evaluate_every)
             bar.set_postfix({"return": f"{point['return']:.0f}", "distance": f"{point['distance']:.3f}"})
@@ -271,7 +271,7 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
         {
             "run": asdict(run),
             "settings": asdict(run.settings),
-            "data": {"transitions": data.steps, "returns": describe_returns(episode_returns(dataset))},
+            "data": about,
             "curve": curve,
             "provenance": {
                 "command": command,
@@ -287,13 +287,34 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
     return target
 
 
-def _is_done(run: Run, results: Path) -> bool:
-    """Whether the run's result is there; that of other settings, or a damaged one, is an error."""
+def _unfinished(run: Run, results: Path) -> tuple[Path, Path]:
+    """Where a run keeps its checkpoint, and the record of how far it is."""
+    stem = results / "unfinished" / run.name
+    return Path(f"{stem}.npz"), Path(f"{stem}.json")
+
+
+def _read_done(run: Run, results: Path) -> dict[str, Any] | None:
+    """The run's result, None where there is none; that of other settings, or a damaged one, is an error."""
     target = results / f"{run.name}.json"
     if not target.exists():
-        return False
-    _require_same_run(run, _read_result(target)["run"], target)
-    return True
+        return None
+    result = _read_result(target)
+    _require_same_run(run, result["run"], target)
+    return result
+
+
+def _read_progress(run: Run, results: Path) -> dict[str, Any] | None:
+    """The record of an interrupted run, None where there is none; see `_read_done` for errors."""
+    checkpoint, record = _unfinished(run, results)
+    if not (checkpoint.exists() and record.exists()):
+        return None
+    try:
+        progress: dict[str, Any] = json.loads(record.read_text())
+        progress["seconds"], [point["updates"] for point in progress["curve"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{record} is not a whole record ({error!r}): delete it to start the run anew") from error
+    _require_same_run(run, progress.get("run", {}), checkpoint)
+    return progress
 
 
 def _require_same_run(run: Run, recorded: dict[str, Any], path: Path) -> None:
@@ -303,6 +324,36 @@ def _require_same_run(run: Run, recorded: dict[str, Any], path: Path) -> None:
         raise ValueError(
             f"{path} is of a run with {', '.join(changed)}: use its settings to continue it, or delete it to start anew"
         )
+
+
+def _describe(dataset: Dataset) -> dict[str, Any]:
+    """What files record of their data: enough to tell a Vault that was made anew under the same name."""
+    return {"transitions": len(dataset.rewards), "returns": describe_returns(episode_returns(dataset))}
+
+
+def _require_same_data(recorded: dict[str, Any], data: dict[str, Any], path: Path, tolerance: float = 0.0) -> None:
+    """Refuse a file of other data than these."""
+    if not _same_data(recorded, data, tolerance):
+        raise ValueError(
+            f"{path} is of other data of the same name, {_words(recorded)}, expected {_words(data)}: put that Vault "
+            "back, or use another folder for the results"
+        )
+
+
+# A mixture that is rolled out again on another processor differs after a few steps, as physics magnifies rounding, and
+# its mean return by a thousandth; with other noise or other teams it differs by far more.
+SAME_RETURN = 0.01
+
+
+def _same_data(one: dict[str, Any], other: dict[str, Any], tolerance: float = SAME_RETURN) -> bool:
+    """Whether two records are of the same data: as many transitions, and the mean return up to a relative tolerance."""
+    means = [data["returns"]["mean"] for data in (one, other)]
+    near = abs(means[0] - means[1]) <= tolerance * max(map(abs, means))
+    return near and one.get("transitions") == other.get("transitions")
+
+
+def _words(data: dict[str, Any]) -> str:
+    return f"{data.get('transitions')} transitions with a mean return of {data['returns']['mean']}"
 
 
 def _read_episodes(path: Path, scenario: str) -> Dataset:
@@ -349,7 +400,8 @@ def run_sweep(
         The results' paths.
 
     Raises:
-        ValueError: if a dataset is unknown or damaged, or a result is of other settings; before any training.
+        ValueError: if a dataset is unknown or damaged, or a result or a checkpoint is of other settings or, where the
+            data are needed, of other data; before any training.
         OSError: if a folder cannot be written to; before any training.
     """
     if workers < 1:
@@ -362,14 +414,21 @@ def run_sweep(
     if sweep.quick:
         runs = [replace(run, dataset=f"quick-{run.dataset}") for run in runs]
     vaults, results = vaults.absolute(), results.absolute()
-    todo = [run for run in runs if not _is_done(run, results)]
-    for scenario, dataset in sorted({(run.scenario, run.dataset) for run in todo}):
-        read_or_make(scenario, dataset, vaults)
+    done = {run: _read_done(run, results) for run in runs}
+    todo = [run for run in runs if not done[run]]
+    begun = {run: _read_progress(run, results) for run in todo}
+    for place in sorted({(run.scenario, run.dataset) for run in todo}):
+        data = _describe(read_or_make(*place, vaults))
+        for run in (run for run in runs if (run.scenario, run.dataset) == place):
+            if result := done[run]:
+                _require_same_data(result["data"], data, results / f"{run.name}.json", SAME_RETURN)
+            elif progress := begun[run]:
+                _require_same_data(progress.get("data", data), data, _unfinished(run, results)[0])
     print(f"{len(runs)} runs: {len(runs) - len(todo)} done, {len(todo)} to do")
 
     jobs = [joblib.delayed(_perform_or_tell)(run, vaults, results, command) for run in todo]
-    done = tqdm(_carry_out(jobs, workers, scheduler), total=len(jobs), desc="runs", unit=" runs", disable=not jobs)
-    if failures := [failure for failure in done if failure]:
+    ended = tqdm(_carry_out(jobs, workers, scheduler), total=len(jobs), desc="runs", unit=" runs", disable=not jobs)
+    if failures := [failure for failure in ended if failure]:
         raise FloatingPointError(f"{len(failures)} runs have no result, all others have. {' '.join(failures)}")
     return [results / f"{run.name}.json" for run in runs]
 
@@ -393,13 +452,16 @@ def _carry_out(jobs: Sequence[Any], workers: int, scheduler: str | None) -> Iter
         yield from joblib.Parallel()(jobs)
 
 
-def read_or_make(scenario: str, dataset: str, vaults: Path) -> None:
-    """See that a Vault is whole; make that of a named mixture where it is missing. "quick-NAME" is a small one of NAME.
+def read_or_make(scenario: str, dataset: str, vaults: Path) -> Dataset:
+    """Read a Vault; make that of a named mixture first where it is missing. "quick-NAME" is a small one of NAME.
 
     Args:
         scenario: of the data.
         dataset: name of the Vault.
         vaults: folder of the Vaults.
+
+    Returns:
+        What the Vault holds.
 
     Raises:
         ValueError: if the Vault is damaged, or missing and of no known mixture.
@@ -407,15 +469,14 @@ def read_or_make(scenario: str, dataset: str, vaults: Path) -> None:
     path = vaults / "mamujoco" / f"{scenario}.vlt" / dataset
     mixture = dataset.removeprefix("quick-")
     if path.exists():
-        _read_episodes(path, scenario)
-        return
+        return _read_episodes(path, scenario)
     known = [name for name, sources in MIXTURES.items() if load_source(sources[0])[0] == scenario]
     if mixture not in known:
         others = f", or choose one of {', '.join(known)}" if known else ""
         raise ValueError(f"there is no Vault at {path}: make it with `pjap dataset make`{others}")
     quick = mixture != dataset
     settings = MixtureSettings(sources=MIXTURES[mixture], transitions=5000, copies=5) if quick else MixtureSettings()
-    make_vault(dataset, settings, vaults)
+    return _read_episodes(make_vault(dataset, settings, vaults), scenario)
 
 
 # The report
@@ -443,7 +504,7 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 def _read_result(path: Path) -> dict[str, Any]:
     try:
         result: dict[str, Any] = json.loads(path.read_text())
-        result["run"]["seed"], result["curve"][-1]["return"]
+        result["run"]["seed"], result["curve"][-1]["return"], result["data"]["returns"]["mean"]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ValueError(f"{path} is not a whole result ({error}): delete it and run the sweep again") from error
     return result
@@ -501,12 +562,22 @@ def group(results: Iterable[dict[str, Any]]) -> dict[Place, dict[str, dict[int, 
     Returns:
         `group(results)[dataset, learner, common, updates][method][seed]` is a result. Where the results are of several
         scenarios, the dataset's name is SCENARIO/DATASET.
+
+    Raises:
+        ValueError: if two results are of different data of the same name.
     """
+    first: dict[tuple[str | None, str], dict[str, Any]] = {}
     places: dict[Place, dict[str, dict[int, dict[str, Any]]]] = {}
     results = list(results)
     several = len({result["run"].get("scenario") for result in results}) > 1
     for result in results:
         run = result["run"]
+        known = first.setdefault((run.get("scenario"), run["dataset"]), result["data"])
+        if not _same_data(known, result["data"]):
+            raise ValueError(
+                f"the results on {run['dataset']} are of different data: {_words(known)}, and {_words(result['data'])} "
+                f"with seed {run['seed']} of {run['learner']} {run['variant']}: keep those of one Vault"
+            )
         method, common = split_variant(run["variant"])
         dataset = f"{run['scenario']}/{run['dataset']}" if several else run["dataset"]
         place = (dataset, run["learner"], common, run["updates"])
