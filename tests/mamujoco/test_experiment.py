@@ -18,6 +18,7 @@ from pjap import cli
 from pjap.mamujoco import dataset, experiment, learner
 from pjap.mamujoco.experiment import Run, Sweep
 
+PUBLISHED = Path(__file__).parents[2] / "book" / "results" / "experiment"
 SMALL = {"updates": 40, "evaluate_every": 20, "episodes": 1}
 
 
@@ -212,8 +213,14 @@ def test_a_dask_cluster_that_loses_a_worker_loses_no_result(vaults, tmp_path):
 
 def test_variants():
     assert experiment.parse_variant("uniform") == {"sampling": "uniform"}
-    settings = Run("x", "cql", "pjap,target_ess=0.1,refresh=random", 0).settings
+    settings = Run("x", "cql", "pjap,refresh=random,target_ess=0.1", 0).settings
     assert (settings.target_ess, settings.refresh, settings.learner) == (0.1, "random", "cql")
+
+
+def test_the_published_runs_have_names_that_are_accepted():
+    for result in experiment.read_results(PUBLISHED):
+        run = {**result["run"], "seed": 2**32 - 1}
+        assert Run(**run).variant == run["variant"]
 
 
 def test_a_quick_sweep_is_small():
@@ -239,7 +246,13 @@ def test_a_quick_sweep_is_small():
         (lambda: Run("good", "bc", "uniform", 0, episodes=0), "episodes must be at least 1"),
         (lambda: Run("good", "bc", "pjap,refresh_every=6", 0), "must be a multiple of refresh_every"),
         (lambda: Run("good", "bc", "pjap,learner=cql", 0), "names a learner"),
-        (lambda: Run("good", "bc", "uniform", -1), "seed must be at least 0"),
+        (lambda: Run("good", "bc", "pjap,steepness=4", 0), "of bc is a second name of 'pjap': use it"),
+        (lambda: Run("good", "bc", "pjap,steepness=10.0", 0), "second name of 'pjap,steepness=10'"),
+        (lambda: Run("good", "bc", "pjap,width=64,floor=.1", 0), "second name of 'pjap,floor=0.1,width=64'"),
+        (lambda: Run("good", "recurrent-cql", "uniform,batch_size=64", 0), "second name of 'uniform'"),
+        (lambda: Run("good", "bc", "uniform,steepness=10", 0), "sets steepness, which has no effect on uniform"),
+        (lambda: Run("good", "bc", "uniform", -1), r"seed must be in \[0, 2\*\*32\), got -1"),
+        (lambda: Run("good", "bc", "uniform", 2**32), "seed must be in .*, got 4294967296"),
         (lambda: Run("..", "bc", "uniform", 0), "not a path"),
         (lambda: experiment.read_results(Path("nowhere")), "holds no results"),
         (lambda: experiment.run_sweep(Sweep(), workers=0), "workers must be at least 1"),
@@ -267,7 +280,7 @@ def test_a_run_is_not_continued_with_other_settings(vaults, tmp_path, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(experiment.learner, "save", stop)
-    run = Run("small", "bc", "uniform,width=8,batch_size=8", 0, **SMALL)
+    run = Run("small", "bc", "uniform,batch_size=8,width=8", 0, **SMALL)
     with pytest.raises(KeyboardInterrupt):
         experiment.perform(run, vaults, tmp_path)
     (tmp_path / "unfinished" / f"{run.name}.npz").touch()

@@ -1,7 +1,7 @@
 """The experiment: learner x sampling x dataset x seed, each run resumable, each result one small file.
 
 A *variant* is written as the command line and the result files have it: the sampling, then any settings that differ
-from the learner's own, as in ``pjap``, ``pjap,steepness=10`` or ``uniform,partners=current``.
+from the learner's own, in alphabetical order, as in ``pjap``, ``pjap,steepness=10`` or ``uniform,partners=current``.
 
 What two variants are compared in are the sampling and the settings of `COMPARED`; all others, as in
 ``pjap,cql_samples=4``, are common to both sides of a comparison (see `split_variant`).
@@ -56,6 +56,9 @@ COMPARED = (
 )
 """The settings in which variants are compared: those of PJAP, and whose actions the partners' are."""
 
+PJAP_ONLY = tuple(name for name in COMPARED if name not in ("refresh_every", "partners"))
+"""Those without effect on uniform sampling, whose blocks of updates `refresh_every` sets, too."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -83,6 +86,8 @@ class Run:
 
     def __post_init__(self) -> None:
         settings = self.settings  # an unknown learner or variant is refused here and not in the middle of a sweep
+        if (canonical := canonical_variant(self.learner, self.variant)) != self.variant:
+            raise ValueError(f"variant {self.variant!r} of {self.learner} is a second name of {canonical!r}: use it")
         if self.dataset in ("", "..") or Path(self.dataset).name != self.dataset:
             raise ValueError(f"dataset must be the name of a Vault, not a path, got {self.dataset!r}")
         if self.updates < 1 or self.evaluate_every < 1 or self.updates % self.evaluate_every:
@@ -94,8 +99,8 @@ class Run:
                 f"evaluate_every must be a multiple of refresh_every, got {self.evaluate_every} and "
                 f"{settings.refresh_every} for {self.learner} {self.variant}"
             )
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        if not 0 <= self.seed < 2**32:  # JAX makes the same key of seeds that differ by 2**32
+            raise ValueError(f"seed must be in [0, 2**32), got {self.seed}")
         if self.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {self.episodes}")
 
@@ -189,6 +194,35 @@ def parse_variant(variant: str) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             settings[name] = text
     return settings
+
+
+def canonical_variant(name: str, variant: str) -> str:
+    """The one way to write a variant, so that a run has one name.
+
+    Args:
+        name: of the learner.
+        variant: see the module's docstring.
+
+    Returns:
+        The variant without what are the learner's own settings, the others in alphabetical order.
+
+    Raises:
+        ValueError: for an unknown learner or variant, or a setting that has no effect on its sampling.
+
+    Example:
+        >>> canonical_variant("cql", "pjap,steepness=10.0,floor=0.001,cql_samples=4")
+        'pjap,cql_samples=4,steepness=10'
+    """
+    changes = parse_variant(variant)
+    own, settings = learner.default_settings(name), learner.default_settings(name, **changes)
+    parts = [changes.pop("sampling")]
+    for setting in sorted(changes):
+        if settings.sampling == "uniform" and setting in PJAP_ONLY:
+            raise ValueError(f"variant {variant!r} sets {setting}, which has no effect on uniform: leave it out")
+        value = getattr(settings, setting)
+        if value != getattr(own, setting):
+            parts.append(f"{setting}={str(value).removesuffix('.0')}")
+    return ",".join(parts)
 
 
 def split_variant(variant: str) -> tuple[str, str]:
