@@ -259,7 +259,7 @@ def time_learners(data: Data, names: Sequence[str], repetitions: int) -> dict[st
     for name in names:
         programs, products = {}, {}
         for sampling in learner.SAMPLINGS:
-            settings = learner.default_settings(name, sampling=sampling)
+            settings = learner.default_settings(name, sampling=sampling, normalise=True)  # as the data are
             programs[sampling] = fused(settings, data, UPDATES[name])
             products[sampling] = products_of_an_update(settings, learner.init(settings, data, 0), data)
         counted = {key: sum(operations(one) * times for one, times in found.items()) for key, found in products.items()}

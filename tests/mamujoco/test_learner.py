@@ -13,7 +13,7 @@ from pjap.mamujoco import bridge, learner, networks, replay
 from pjap.mamujoco.learner import LEARNERS, Settings, default_settings
 from pjap.mamujoco.networks import apply_critic, init_critics, value_joint_actions
 
-TINY = {"width": 8, "memory_size": 6, "batch_size": 5, "sequence_length": 4, "cql_samples": 3}
+TINY = {"width": 8, "memory_size": 6, "batch_size": 5, "sequence_length": 4, "cql_samples": 3, "normalise": True}
 STEPS = 60
 
 
@@ -537,6 +537,8 @@ def test_no_setting_is_left_untested():
         ({"target_ess": 0.0}, "target_ess"),
         ({"critic_learning_rate": 0.0}, "critic_learning_rate"),
         ({"refresh_every": 3}, "refresh_every must be a multiple of policy_delay"),
+        ({"floor": 1e-20, "exponent": 3}, r"at least 1e-30, got 1e-20 \*\* 3: raise floor or lower exponent"),
+        ({"floor": 1e-40, "exponent": 0.5}, "at least 1e-30"),
         ({"alpha": 3.0}, "unknown setting 'alpha'"),
         ({"steepness": "steep"}, "steepness must be a number, got 'steep'"),
         ({"target_ess": "a tenth"}, "target_ess must be a number, got 'a tenth'"),
@@ -557,7 +559,12 @@ def test_bad_calls_are_refused():
     settings, data = quick(), make_data()
     with pytest.raises(ValueError, match="fewer than one window of 100"):
         learner.init(default_settings("recurrent-cql", sequence_length=100), data, 0)
+    raw = make_data(normalise=False)
+    with pytest.raises(ValueError, match="loaded with normalise=False, the settings expect True"):
+        learner.init(settings, raw, 0)
     state = learner.init(settings, data, 0)
+    with pytest.raises(ValueError, match="loaded with normalise=False"):
+        learner.train(settings, state, raw, 2)
     for updates in (0, 3):
         with pytest.raises(ValueError, match="positive multiple of refresh_every = 2"):
             learner.train(settings, state, data, updates)
@@ -613,6 +620,17 @@ def test_priorities_are_for_the_updates_that_are_named(prioritised):
     assert metrics["distance_uniform"] == pytest.approx(0.5, abs=0.15)
     drawn = {"policies": metrics["distance"] < 0.3, "critics": metrics["data_value"] > 0.8}
     assert drawn == {each: prioritised in ("both", each) for each in drawn}
+
+
+def test_the_measured_cosine_is_of_a_batch_that_is_drawn_as_the_policy_update_draws(monkeypatch):
+    data, drawn_from = make_data(), {}
+    for prioritised in ("both", "critics", "policies"):
+        settings, drawn = quick(prioritised=prioritised), []
+        state = learner.init(settings, data, 0)
+        monkeypatch.setattr(learner, "_draw", lambda *given, drawn=drawn: drawn.append(given[2]) or jnp.arange(5))
+        jax.eval_shape(lambda state, settings=settings: learner._measure(settings, data, state, None), state)
+        drawn_from[prioritised] = [priorities is not None for priorities in drawn]
+    assert drawn_from == {"both": [True, False], "critics": [False, False], "policies": [True, False]}
 
 
 # --- Coordination, on games whose truth is known --------------------------------------------------------------------

@@ -26,8 +26,8 @@ for comparison, against their current ones. Chapter 9 lists, learner by learner,
 - `effective_sample_size`: of the stored sampling weights, as a fraction of all items, at the end.
 - `steepness`: the one that was used last.
 - `gradient_cosine`: at the end, the cosine between the policy gradient with replayed partners and the one with
-  current partners, under the same critic, on a batch drawn by the learner's own sampling; the gradients are those of
-  the value alone, with respect to all policies' parameters.
+  current partners, under the same critic, on a batch drawn as the policy update draws; the gradients are those of the
+  value alone, with respect to all policies' parameters.
 - `gradient_cosine_uniform`: the same on a uniformly drawn batch.
 - `distance_uniform`: `distance`, at the end, on 4096 uniformly drawn items: how far the policies are from all the data.
 """
@@ -119,8 +119,7 @@ class Settings:
         cql_sigma: standard deviation around them.
         action_penalty: weight of the mean squared action in the policy loss.
         reward_scale: multiplies rewards.
-        normalise: give states and observations mean 0 and standard deviation 1 over the data; pass it to
-            `replay.load`.
+        normalise: give states and observations mean 0 and standard deviation 1 over the data: that of `replay.load`.
     """
 
     learner: Literal["bc", "cql", "recurrent-cql"] = "bc"
@@ -259,6 +258,12 @@ def _check_ranges(settings: Settings) -> None:
     for name in ("floor", "target_rate"):
         if not 0 < getattr(settings, name) <= 1:
             raise ValueError(f"{name} must be in (0, 1], got {getattr(settings, name)}")
+    # Below that, single-precision weights may all be zero, and items would be drawn from outside the data.
+    if settings.floor ** max(settings.exponent, 1) < 1e-30:
+        raise ValueError(
+            f"the smallest sampling weight, floor ** exponent, must be at least 1e-30, got {settings.floor} ** "
+            f"{settings.exponent}: raise floor or lower exponent"
+        )
     if not 0 <= settings.discount < 1:
         raise ValueError(f"discount must be in [0, 1), got {settings.discount}")
     if settings.target_ess is not None and not 0 < settings.target_ess < 1:
@@ -303,12 +308,21 @@ def init(settings: Settings, data: Data, seed: int) -> State:
         The state before the first update.
 
     Raises:
-        ValueError: if the dataset is shorter than one window.
+        ValueError: if the dataset is shorter than one window, or normalised where the settings say otherwise.
     """
+    _require_normalised(settings, data)
     if data.steps < settings.window:
         raise ValueError(f"the dataset has {data.steps} steps, fewer than one window of {settings.window}")
     key = jax.random.key_data(jax.random.key(seed, impl=GENERATOR))
     return _init(settings, data, key)
+
+
+def _require_normalised(settings: Settings, data: Data) -> None:
+    if data.normalised != settings.normalise:
+        raise ValueError(
+            f"the dataset was loaded with normalise={data.normalised}, the settings expect {settings.normalise}: use "
+            "`replay.load(dataset, normalise=settings.normalise)`"
+        )
 
 
 def _init(settings: Settings, data: Data, key: jax.Array) -> State:
@@ -799,10 +813,11 @@ def train(
         The state after, and the metrics that the module's docstring lists.
 
     Raises:
-        ValueError: if `updates` is not such a multiple, or an exact critic is asked of normalised states or of a
-            recurrent learner.
+        ValueError: if `updates` is not such a multiple, an exact critic is asked of normalised states or of a
+            recurrent learner, or the data are normalised where the settings say otherwise.
         FloatingPointError: if training has diverged to NaN or infinity.
     """
+    _require_normalised(settings, data)
     if updates < 1 or updates % settings.refresh_every:
         raise ValueError(
             f"updates must be a positive multiple of refresh_every = {settings.refresh_every}, got {updates}"
@@ -842,8 +857,9 @@ def _train(
 def _measure(settings: Settings, data: Data, state: State, exact: ExactCritic | None) -> dict[str, jax.Array]:
     """The metrics that are taken once, at the end of a `train` call."""
     own_key, uniform_key = jax.random.split(_key(state, 2))
+    for_policies = None if settings.prioritised == "critics" else state.priorities
     batches = jnp.stack(
-        [_draw(settings, data, state.priorities, own_key), _draw(settings, data, None, uniform_key)],
+        [_draw(settings, data, for_policies, own_key), _draw(settings, data, None, uniform_key)],
     )
     own, uniform = jax.lax.map(
         lambda starts: gradient_cosine(settings, state, replay.take(data, starts, settings.window), exact), batches

@@ -23,7 +23,7 @@ CHILDREN = 8
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["rows", "observation_mean", "observation_scale", "state_mean", "state_scale"],
-    meta_fields=["steps", "agents", "observation_size", "action_size", "state_size"],
+    meta_fields=["steps", "agents", "observation_size", "action_size", "state_size", "normalised"],
 )
 @dataclass(frozen=True)
 class Data:
@@ -40,6 +40,7 @@ class Data:
         observation_size: O.
         action_size: A of one agent.
         state_size: S.
+        normalised: whether observations and states have mean 0 and deviation 1, rather than being as recorded.
     """
 
     rows: jax.Array
@@ -52,6 +53,7 @@ class Data:
     observation_size: int
     action_size: int
     state_size: int
+    normalised: bool
 
 
 class Steps(NamedTuple):
@@ -135,6 +137,7 @@ def load(dataset: Any, *, normalise: bool = True) -> Data:
         observation_size=observation_size,
         action_size=actions.shape[2],
         state_size=state.shape[1],
+        normalised=normalise,
     )
 
 
