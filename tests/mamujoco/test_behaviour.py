@@ -55,6 +55,8 @@ def quick(monkeypatch, compiled):
     """Short evaluations, and one compilation for all runs: the seed enters through the arguments."""
     monkeypatch.setattr("pjap.mamujoco.environment.EPISODE_LENGTH", 20)
     monkeypatch.setattr(behaviour, "FINAL_EPISODES", 3)
+    # Teams that have hardly learnt lose, but only those that win are written.
+    monkeypatch.setattr(behaviour, "evaluate", lambda *given, **more: 100 + evaluate(*given, **more))
     monkeypatch.setattr(behaviour, "make_learn_and_act", lambda layout, settings: compiled)
 
 
@@ -189,6 +191,20 @@ def test_an_interrupted_run_resumed_equals_an_uninterrupted_one(tmp_path, monkey
         assert one.read_bytes() == other.read_bytes()
 
 
+def test_a_run_that_fails_when_it_writes_its_teams_is_not_lost(tmp_path, monkeypatch):
+    checkpoint, write_teams = tmp_path / "run.npz", behaviour.write_teams
+    late = dataclasses.replace(TINY, random_transitions=300)
+    monkeypatch.setattr(behaviour, "evaluate", lambda *given, **more: -100 + evaluate(*given, **more))
+    with pytest.raises(ValueError, match="no snapshot has a mean return above 0, the best has -1.*: train longer"):
+        train(late, tmp_path, checkpoint)
+    monkeypatch.setattr(behaviour, "advance", None)
+    monkeypatch.setattr(behaviour, "write_teams", lambda run, *_: run.log)
+    log = train(late, tmp_path, checkpoint)
+    assert [entry["critic_loss"] is None for entry in log] == [True, False]  # none before learning starts
+    json.loads(json.dumps(log), parse_constant=pytest.fail)
+    assert not checkpoint.exists()
+
+
 def test_a_checkpoint_of_other_settings_or_shapes_is_refused(tmp_path):
     checkpoint = tmp_path / "run.npz"
     run = behaviour.start_run(TINY)
@@ -223,7 +239,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"copies": 0}, "copies must be"), ({"updates_per_step": 3}, "multiple"), ({"replay_capacity": 1}, "hold")],
+    [
+        ({"copies": 0}, "copies must be"),
+        ({"updates_per_step": 3}, "multiple"),
+        ({"replay_capacity": 1}, "hold"),
+        ({"seed": 2**32}, r"seed must be in \[0, 2\*\*32\), got 4294967296"),
+        ({"discount": 2.0}, r"discount must be in \[0, 1\), got 2.0"),
+        ({"learning_rate": -1.0}, "learning_rate must be a finite number above 0, got -1.0"),
+        ({"target_rate": 7.0}, r"target_rate must be in \(0, 1\], got 7.0"),
+        ({"exploration_noise": -1.0}, "exploration_noise must be a finite number of at least 0"),
+        ({"target_noise": float("nan")}, "target_noise must be"),
+        ({"medium_fraction": 5.0}, "medium_fraction must be"),
+    ],
 )
 def test_impossible_settings_are_refused(change, message):
     with pytest.raises(ValueError, match=message):

@@ -86,6 +86,18 @@ class TrainingSettings:
         for name in (*sizes, "updates_per_step", "policy_delay", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("exploration_noise", "target_noise", "target_noise_clip"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} must be a finite number of at least 0, got {getattr(self, name)}")
+        for name in ("target_rate", "medium_fraction"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        if not 0 < self.learning_rate < np.inf:
+            raise ValueError(f"learning_rate must be a finite number above 0, got {self.learning_rate}")
+        if not 0 <= self.discount < 1:
+            raise ValueError(f"discount must be in [0, 1), got {self.discount}")
+        if not 0 <= self.seed < 2**32:  # JAX makes the same key of seeds that differ by 2**32
+            raise ValueError(f"seed must be in [0, 2**32), got {self.seed}")
         if self.updates_per_step % self.policy_delay:
             raise ValueError(
                 f"updates_per_step must be a multiple of policy_delay, got {self.updates_per_step} and "
@@ -364,7 +376,7 @@ class Run:
     rng: np.random.Generator
     taken: int
     seconds: float
-    log: list[dict[str, float]]
+    log: list[dict[str, Any]]
     snapshots: list[list[Layers]]
 
 
@@ -433,7 +445,7 @@ def train(settings: TrainingSettings, out: Path, checkpoint: Path, command: str 
         The paths of the two teams' weights.
 
     Raises:
-        ValueError: if the checkpoint is of other settings.
+        ValueError: if the checkpoint is of other settings, or no snapshot is good enough for `write_teams`.
         OSError: if a folder cannot be written to; before training starts.
         KeyboardInterrupt: after Ctrl-C.
     """
@@ -457,6 +469,7 @@ def train(settings: TrainingSettings, out: Path, checkpoint: Path, command: str 
                 raise KeyboardInterrupt(f"stopped after {run.taken} transitions; the same command continues")
             if due and len(run.log) % 5 == 0:
                 save_checkpoint(run, checkpoint)
+    save_checkpoint(run, checkpoint)  # what follows plays hundreds of episodes
     paths = write_teams(run, out, command)
     checkpoint.unlink(missing_ok=True)
     return paths
@@ -467,11 +480,12 @@ def take_snapshot(run: Run, loss: float, seconds: float) -> None:
 
     Args:
         run: is changed: one more entry in `log` and in `snapshots`.
-        loss: the critic loss to log.
+        loss: the critic loss to log, NaN before there is one.
         seconds: the wall time to log.
     """
     returns = evaluate(run.learner.policies, run.settings.scenario, episodes=8, seed=run.settings.seed)
-    entry = {"transitions": run.taken, "seconds": round(seconds, 1), "critic_loss": loss}
+    known = loss if np.isfinite(loss) else None  # JSON has no NaN
+    entry = {"transitions": run.taken, "seconds": round(seconds, 1), "critic_loss": known}
     run.log.append({**entry, "return_mean": float(returns.mean()), "return_std": float(returns.std())})
     run.snapshots.append(jax.tree.map(np.array, run.learner.policies))
 
@@ -486,10 +500,15 @@ def write_teams(run: Run, out: Path, command: str) -> tuple[Path, Path]:
 
     Returns:
         The paths of the Good and the Medium team's weights.
+
+    Raises:
+        ValueError: if no snapshot has a mean return above 0, of which the Medium one's could be a fraction.
     """
     settings = run.settings
     means = np.array([entry["return_mean"] for entry in run.log])
     good = int(means.argmax())
+    if not means[good] > 0:
+        raise ValueError(f"no snapshot has a mean return above 0, the best has {means[good]:.1f}: train longer")
     medium = int(np.argmax(means >= settings.medium_fraction * means[good]))
     paths = []
     for kind, chosen in (("good", good), ("medium", medium)):
