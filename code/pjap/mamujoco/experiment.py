@@ -571,9 +571,9 @@ def report(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Returns:
         A row for each place and method: `dataset`, `learner`, `common`, `updates`, `method`, `seeds`, estimates of
-        `median`, `IQM` and `mean` score and of `distance` (mean sampled, at the end), and, where there are uniform
-        runs to compare with, of `difference` in score and `improvement` (its probability). An estimate is None where
-        there are fewer than two seeds.
+        `IQM` and `mean` score (the median is over tasks, and needs several of them) and of `distance` (mean sampled, at
+        the end), and, where there are uniform runs to compare with, of `difference` in score and `improvement` (its
+        probability). An estimate is None where there are fewer than two seeds.
     """
     places = group(results)
     return [
@@ -645,10 +645,12 @@ def _row(method: str, by_seed: dict[int, dict[str, Any]], uniform: dict[int, dic
     compared = method != "uniform" and len(set(scores) & set(baseline)) >= 2
     values, others = list(scores.values()), list(baseline.values())
     distances = [final(result, "distance") for result in by_seed.values()]
+    aggregates = statistics.aggregate(values) if enough else {}
     return {
         "method": method,
         "seeds": sorted(scores),
-        **(statistics.aggregate(values) if enough else dict.fromkeys(statistics.AGGREGATES)),
+        "IQM": aggregates.get("IQM"),
+        "mean": aggregates.get("mean"),
         "distance": statistics.aggregate(distances)["mean"] if enough else None,
         "difference": statistics.paired_difference(scores, baseline) if compared else None,
         "improvement": statistics.probability_of_improvement(values, others) if compared else None,
@@ -671,8 +673,7 @@ def format_report(rows: Sequence[dict[str, Any]]) -> str:
     Returns:
         The table, without a newline at its end.
     """
-    columns = [*PLACE, "method", "seeds", *statistics.AGGREGATES, "distance"]
-    columns += ["difference", "improvement"]
+    columns = [*PLACE, "method", "seeds", "IQM", "mean", "distance", "difference", "improvement"]
     table = [columns]
     for row in rows:
         cells = {**row, "common": row["common"] or "-", "seeds": len(row["seeds"])}
