@@ -94,12 +94,14 @@ def train_once(game_name: str, data_name: str, critic: str, rule: str, seed: int
 def in_common() -> dict[str, Any]:
     """What all runs of a file share."""
     settings = asdict(make_settings("exact", "uniform"))
-    return {"transitions": TRANSITIONS, "updates": UPDATES, "settings": settings}
+    apart = {"rules": UPDATE_RULES, "value_weights": VALUE_WEIGHTS}
+    return {"transitions": TRANSITIONS, "updates": UPDATES, "settings": settings, **apart}
 
 
 def _flat(content: dict[str, Any]) -> dict[str, Any]:
-    """Transitions, updates and each setting by its name, as JSON gives them back."""
-    kept = {"transitions": content["transitions"], "updates": content["updates"], **content["settings"]}
+    """Transitions, updates and each setting, rule and weight by its name, as JSON gives them back."""
+    kept = {"transitions": content["transitions"], "updates": content["updates"]}
+    kept |= content["settings"] | content["rules"] | content["value_weights"]
     flat: dict[str, Any] = json.loads(json.dumps(kept))
     return flat
 
@@ -113,8 +115,10 @@ def read_before(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {"runs": [], "provenance": {}}
     before: dict[str, Any] = json.loads(path.read_text())
-    # A setting that the file does not name is younger than its runs: they had what is now its default.
-    then = _flat({**before, "settings": {**asdict(Settings()), **before["settings"]}})
+    # A setting that the file does not name is younger than its runs: they had what is now its default. A rule or weight
+    # is younger, too, or the file is older than their record.
+    today = {"settings": asdict(Settings()), "rules": UPDATE_RULES, "value_weights": VALUE_WEIGHTS}
+    then = _flat({**before, **{name: {**kept, **before.get(name, {})} for name, kept in today.items()}})
     now = _flat(in_common())
     names = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
     if names:

@@ -40,6 +40,20 @@ def test_runs_of_other_settings_are_not_mixed_in(tmp_path, name, change):
         bridge_results.read_before(path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [("rules", "PJAP", {"sampling": "pjap", "steepness": 9.0}), ("value_weights", "fitted", 1e3), ("rules", "old", {})],
+)
+def test_runs_of_other_rules_or_weights_are_not_mixed_in(tmp_path, kind, name, value):
+    path = tmp_path / "bridge.json"
+    content = {"runs": [], **bridge_results.in_common()}
+    path.write_text(json.dumps(content))
+    assert bridge_results.read_before(path) == json.loads(path.read_text())
+    path.write_text(json.dumps(content | {kind: content[kind] | {name: value}}))
+    with pytest.raises(SystemExit, match=rf"settings, {name} .*--output"):
+        bridge_results.read_before(path)
+
+
 def test_a_setting_younger_than_the_runs_had_its_default(tmp_path):
     content = json.loads(bridge_results.RESULTS.read_text())
     content["settings"].pop("floor")
