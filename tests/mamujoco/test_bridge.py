@@ -51,7 +51,8 @@ def test_twin_peaks_at_state_1_is_the_papers_game():
 def test_contextual_rewards_are_the_polynomial_with_two_state_dimensions_and_different_degrees():
     rng = np.random.default_rng(1)
     coefficients = rng.normal(size=(3, 2, 4))
-    game = ContextualGame("random", tuple(tuple(map(tuple, part)) for part in coefficients.tolist()))
+    game = ContextualGame("random", coefficients.tolist())
+    assert hash(game) == hash(ContextualGame("random", coefficients))
     state, actions = rng.uniform(-1, 1, (5, 2)), rng.uniform(-1, 1, (5, 2))
     _, rewards = game.step(jnp.asarray(state), jnp.asarray(actions))
     for s, (x, y), reward in zip(state, actions, rewards, strict=True):

@@ -182,6 +182,8 @@ def test_impossible_mixtures_are_refused(teams, small):
         MixtureSettings(transitions=61, copies=2)
     with pytest.raises(ValueError, match="noise"):
         MixtureSettings(noise=-0.1)
+    with pytest.raises(ValueError, match="noise must be a finite number"):
+        MixtureSettings(noise=float("inf"))
     with pytest.raises(ValueError, match="names 3 teams"):
         load_source(f"{first}+{second}+{first}")
     with pytest.raises(ValueError, match="different scenarios: 2halfcheetah, 3hopper"):
@@ -371,6 +373,8 @@ def test_coverage_sees_joint_structure_that_marginals_hide():
     coordinated = (0.5 * signs[:, :1, None] + noise).astype(np.float32)  # the same marginals, always the same sign
     assert joint_action_coverage(independent)["coverage"] == pytest.approx(0.95, abs=0.03)
     assert joint_action_coverage(coordinated)["coverage"] == pytest.approx(0.475, abs=0.05)
+    with pytest.raises(ValueError, match="are of 1 transitions, expected at least 2"):
+        joint_action_coverage(coordinated[:1])
 
 
 def test_description_is_what_was_put_in(small):

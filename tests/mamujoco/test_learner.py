@@ -543,8 +543,9 @@ def test_no_setting_is_left_untested():
         ({"steepness": "steep"}, "steepness must be a number, got 'steep'"),
         ({"target_ess": "a tenth"}, "target_ess must be a number, got 'a tenth'"),
         ({"discount": None}, "discount must be a number, got None"),
-        ({"batch_size": 2.5}, "batch_size must be a whole number, got 2.5"),
-        ({"width": True}, "width must be a whole number, got True"),
+        ({"batch_size": 2.5}, r"batch_size must be a whole number \(int\), got 2.5"),
+        ({"width": True}, "width must be a whole number"),
+        ({"width": np.int64(8)}, "width must be a whole number"),
         ({"normalise": "no"}, "normalise must be True or False, got 'no'"),
     ],
 )

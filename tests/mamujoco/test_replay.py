@@ -79,6 +79,9 @@ def test_og_marl_shapes_and_actions_beyond_the_bounds_are_accepted():
         ({"state": np.zeros((STEPS - 1, 5))}, "do not agree"),
         ({"rewards": np.zeros((STEPS, 3))}, "rewards has shape"),
         ({"rewards": np.full(STEPS, np.nan)}, "rewards holds NaN"),
+        ({"rewards": np.eye(STEPS, AGENTS)}, "rewards differ between the agents"),
+        ({"terminals": np.eye(STEPS, AGENTS, dtype=bool)}, "terminals differ between the agents"),
+        ({"truncations": np.full(STEPS, 2.0)}, "truncations holds other values than 0 and 1"),
         ({"observations": np.full((STEPS, AGENTS, 4), np.inf)}, "observations holds NaN or infinity"),
     ],
 )

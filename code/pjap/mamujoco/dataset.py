@@ -82,8 +82,8 @@ class MixtureSettings:
             raise ValueError(
                 f"transitions must be a positive multiple of copies, got {self.transitions} and {self.copies}"
             )
-        if not self.noise >= 0:
-            raise ValueError(f"noise must be at least 0, got {self.noise}")
+        if not 0 <= self.noise < np.inf:
+            raise ValueError(f"noise must be a finite number of at least 0, got {self.noise}")
 
 
 # Teams 1 and 2 run well with different gaits: crossed, they lose more than any other two of the four good teams.
@@ -500,9 +500,14 @@ def joint_action_coverage(
         `seen_distance` and `recombined_distance`, the median distance of a held-out and of a recombined joint action
         to the nearest one of the data; `coverage`, the share of recombined ones that are no farther than 95 % of
         the held-out ones: 0.95 if agents act independently of one another, less the more structure there is.
+
+    Raises:
+        ValueError: if there is nothing to compare a joint action with.
     """
     rng = np.random.default_rng(seed)
     T, N = actions.shape[:2]
+    if T < 2:
+        raise ValueError(f"the joint actions are of {T} transitions, expected at least 2")
     chosen = rng.permutation(T)[: samples + reference]
     held = max(1, len(chosen) // 6)
     held_out, data = chosen[:held], actions[chosen[held:]].reshape(-1, actions[0].size)

@@ -37,7 +37,6 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -232,7 +231,8 @@ def _check_choices(settings: Settings) -> None:
 
 def _check_kinds(settings: Settings) -> None:
     """A variant on the command line may hold a word where a number is meant."""
-    kinds = {bool: (bool, "True or False"), int: (Integral, "a whole number"), float: (Real, "a number")}
+    # NumPy's whole numbers would train, but they cannot be saved as JSON.
+    kinds = {bool: (bool, "True or False"), int: (int, "a whole number (int)"), float: ((int, float), "a number")}
     for field in fields(Settings):
         value, default = getattr(settings, field.name), field.default
         if isinstance(default, str) or (default is None and value is None):

@@ -89,7 +89,8 @@ def load(dataset: Any, *, normalise: bool = True) -> Data:
         The dataset as one array of rows, with its sizes and normalisation.
 
     Raises:
-        ValueError: for arrays of other shapes or lengths, NaN or infinity, or fewer than two steps.
+        ValueError: for arrays of other shapes or lengths, NaN or infinity, fewer than two steps, flags other than 0 and
+            1, or what is not the same for all agents though they share it.
     """
     observations, actions, state = (np.asarray(getattr(dataset, name)) for name in ("observations", "actions", "state"))
     if observations.ndim != 3 or actions.ndim != 3 or state.ndim != 2:
@@ -105,14 +106,16 @@ def load(dataset: Any, *, normalise: bool = True) -> Data:
             f"observations {observations.shape}, actions {actions.shape} and state {state.shape} do not agree on the "
             "number of steps and agents"
         )
+    for name in ("observations", "actions", "state", "rewards", "terminals", "truncations"):
+        if not np.isfinite(getattr(dataset, name)).all():
+            raise ValueError(f"{name} holds NaN or infinity: the dataset is damaged, make or fetch it again")
     rewards, terminals, truncations = (
         _shared(name, np.asarray(getattr(dataset, name)), (steps, agents))
         for name in ("rewards", "terminals", "truncations")
     )
-    given = {"observations": observations, "actions": actions, "state": state, "rewards": rewards}
-    for name, values in (given | {"terminals": terminals, "truncations": truncations}).items():
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds NaN or infinity: the dataset is damaged, make or fetch it again")
+    for name, flags in (("terminals", terminals), ("truncations", truncations)):
+        if not np.isin(flags, (0, 1)).all():
+            raise ValueError(f"{name} holds other values than 0 and 1")
     truncations = truncations.astype(np.float32) * (1 - terminals.astype(np.float32))
     truncations[-1] = 1 - terminals[-1]  # nothing follows the last step
 
@@ -147,7 +150,9 @@ def _shared(name: str, values: Any, shape: tuple[int, int]) -> Any:
         return values
     if values.shape != shape:
         raise ValueError(f"{name} has shape {values.shape}, expected (T,) = {shape[:1]} or (T, N) = {shape}")
-    return values.all(axis=1) if values.dtype == bool else values.mean(axis=1)
+    if (values != values[:, :1]).any():
+        raise ValueError(f"{name} differ between the agents, but they must be shared")
+    return values[:, 0]
 
 
 def _mean_and_scale(values: Any, normalise: bool) -> tuple[Any, Any]:
