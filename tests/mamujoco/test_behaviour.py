@@ -192,10 +192,10 @@ def test_an_interrupted_run_resumed_equals_an_uninterrupted_one(tmp_path, monkey
 
 
 def test_a_run_that_fails_when_it_writes_its_teams_is_not_lost(tmp_path, monkeypatch):
-    checkpoint, write_teams = tmp_path / "run.npz", behaviour.write_teams
+    checkpoint = tmp_path / "run.npz"
     late = dataclasses.replace(TINY, random_transitions=300)
     monkeypatch.setattr(behaviour, "evaluate", lambda *given, **more: -100 + evaluate(*given, **more))
-    with pytest.raises(ValueError, match="no snapshot has a mean return above 0, the best has -1.*: train longer"):
+    with pytest.raises(ValueError, match=r"no snapshot has a mean return above 0, the best has -1.*: train longer"):
         train(late, tmp_path, checkpoint)
     monkeypatch.setattr(behaviour, "advance", None)
     monkeypatch.setattr(behaviour, "write_teams", lambda run, *_: run.log)
