@@ -81,7 +81,7 @@ def test_a_missing_description_is_noticed():
 def test_the_reference_holds_every_module():
     reference = "\n".join(page.read_text() for page in (ROOT / "book").glob("api*.md"))
     documented = set(re.findall(r"automodule:: (\S+)", reference))
-    private_or_command = ("_checks", "cli", "games", "mamujoco")
+    private_or_command = ("_checks", "cli", "files", "games", "mamujoco")
     modules = {module.name for module in pkgutil.walk_packages(pjap.__path__, "pjap.")}
     modules = {name for name in modules if not name.startswith("pjap.grading")}  # the command `pjap grade`
     assert documented == {name for name in modules if name.split(".")[-1] not in private_or_command}

@@ -24,8 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from pjap.files import write_json
 from pjap.mamujoco import bridge, learner, replay
-from pjap.mamujoco.behaviour import write_atomically
 from pjap.mamujoco.bridge import Behaviour, Game
 from pjap.mamujoco.learner import Settings
 
@@ -165,9 +165,7 @@ def main() -> None:
             "python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}, {jax.default_backend()}",
         }
-        content = {"provenance": provenance, **in_common(), "runs": runs}
-        text = json.dumps(content, indent=1).replace("\n   ", " ").replace("\n  }", " }")
-        write_atomically(arguments.output, (text + "\n").encode())
+        write_json(arguments.output, {"provenance": provenance, **in_common(), "runs": runs})
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ Both are generated, never edited: change this file or the package, and run it ag
 
 import base64
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pjap.files import write_atomically
 from pjap.games import (
     PolynomialGame,
     brud_gradient,
@@ -168,14 +168,7 @@ def even_grid(side: int) -> Any:
     return np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
 
 
-def write(text: str, target: Path) -> None:
-    """Write the whole file or nothing."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, target)
-
-
 if __name__ == "__main__":
-    write(json.dumps(fixtures()) + "\n", FIXTURES)
-    write(presets(), PRESETS)
+    FIXTURES.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(FIXTURES, (json.dumps(fixtures()) + "\n").encode())
+    write_atomically(PRESETS, presets().encode())

@@ -24,7 +24,7 @@ from typing import Any
 
 import nbformat
 
-from pjap.mamujoco.behaviour import write_atomically
+from pjap.files import write_atomically
 from tools import assignments
 
 NAME = "01-brud"

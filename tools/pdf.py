@@ -13,7 +13,6 @@ site, too, and the landing page gets a link to it, which is therefore never dead
 
 import io
 import json
-import os
 import posixpath
 import re
 import time
@@ -21,7 +20,6 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
@@ -31,6 +29,7 @@ from markupsafe import Markup
 from pikepdf import ObjectStreamMode, OutlineItem, Pdf, String
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from pjap.files import write_atomically
 from tools import addresses
 from tools.audit import HTML, find_browser, serve
 from tools.reference_notebooks import ROOT, contents
@@ -362,14 +361,6 @@ def _embedded(font: Any) -> bool:
     return any(name.startswith("/FontFile") for name in described.get("/FontDescriptor", {}))
 
 
-def write(content: bytes, target: Path) -> None:
-    """Write the whole file or nothing."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, target)
-
-
 def offer(landing: str, pages: int, size: int) -> str:
     """The landing page with a link to the PDF, which lies at the site's root; an older link is replaced."""
     landing = re.sub(r'<p class="book-pdf">.*?</p>', "", landing)
@@ -390,10 +381,11 @@ def main() -> None:
     if len(content) > LARGEST:
         raise ValueError(f"the PDF has {len(content):,} bytes, expected at most {LARGEST:,}")
     pages = len(Pdf.open(io.BytesIO(content)).pages)
-    write(content, TARGET)
-    write(content, HTML / NAME)
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(TARGET, content)
+    write_atomically(HTML / NAME, content)
     landing = HTML / "book" / "index.html"
-    write(offer(landing.read_text(encoding="utf-8"), pages, len(content)).encode(), landing)
+    write_atomically(landing, offer(landing.read_text(encoding="utf-8"), pages, len(content)).encode())
     seconds = time.perf_counter() - started
     print(f"{pages} pages, {len(content) / 1e6:.1f} MB, in {seconds:.0f} s: {TARGET.relative_to(ROOT)}")
 

@@ -7,7 +7,6 @@ A reference notebook is a chapter's own cells with their text outputs, in plain 
 images and films are stripped. It is generated, never edited: change the chapter and run this again.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import yaml
 from nbclient import NotebookClient
 from tqdm import tqdm
 
+from pjap.files import write_atomically
 from tools.published_notebooks import glued, publish
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,9 +89,8 @@ def _is_picture(output: Any) -> bool:
 
 def write(notebook: Any, target: Path) -> None:
     """Write the whole notebook or nothing."""
-    unfinished = target.with_suffix(".unfinished")
-    unfinished.write_text(nbformat.writes(notebook, version=4) + "\n")  # type: ignore[no-untyped-call]
-    os.replace(unfinished, target)
+    text = nbformat.writes(notebook, version=4) + "\n"  # type: ignore[no-untyped-call]
+    write_atomically(target, text.encode())
 
 
 def main(prefixes: list[str]) -> None:

@@ -10,7 +10,6 @@ slides say what the book says. The file is written beside the built pages, for w
 
 import ast
 import base64
-import os
 import re
 import struct
 from pathlib import Path
@@ -21,6 +20,7 @@ import jupytext
 from jupyter_cache import get_cache
 from markdown_it import MarkdownIt
 
+from pjap.files import write_atomically
 from tools.reference_notebooks import ROOT, chapters
 
 SOURCE = ROOT / "book" / "slides" / "lecture.md"
@@ -144,9 +144,7 @@ def write(slides: list[Slide], target: Path) -> None:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(slides=slides)
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished")
-    unfinished.write_text(page, encoding="utf-8")
-    os.replace(unfinished, target)
+    write_atomically(target, page.encode())
 
 
 def main() -> None:

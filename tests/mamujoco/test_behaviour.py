@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pytest
 
+from pjap.files import write_atomically
 from pjap.mamujoco import behaviour
 from pjap.mamujoco.behaviour import (
     Batch,
@@ -19,7 +20,6 @@ from pjap.mamujoco.behaviour import (
     init_learner,
     list_teams,
     load_team,
-    name_leaves,
     pack,
     save_team,
     train,
@@ -27,6 +27,7 @@ from pjap.mamujoco.behaviour import (
     update,
 )
 from pjap.mamujoco.environment import Environment, make_library_environment, observe, read_layout
+from pjap.mamujoco.networks import name_leaves
 
 TINY = TrainingSettings(
     transitions=400,
@@ -232,7 +233,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path.write_bytes(b"old")
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
-        behaviour.write_atomically(path, b"new")
+        write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from pjap import cli
+from pjap.files import write_json
 from pjap.mamujoco import dataset, experiment, learner
 from pjap.mamujoco.experiment import Run, Sweep
 
@@ -297,7 +298,7 @@ def leave(run, folder, data, finished):
     (folder / "unfinished").mkdir(parents=True, exist_ok=True)
     if not finished:
         (folder / "unfinished" / f"{run.name}.npz").touch()
-    experiment.write_json(folder / ("." if finished else "unfinished") / f"{run.name}.json", content)
+    write_json(folder / ("." if finished else "unfinished") / f"{run.name}.json", content)
 
 
 def test_results_and_checkpoints_of_a_vault_that_was_remade_are_refused(vaults, tmp_path, monkeypatch):

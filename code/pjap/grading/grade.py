@@ -15,8 +15,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pjap.files import require_writable, write_atomically
 from pjap.grading.submission import Limits, NoAnswerError, StartError, Submission
-from pjap.mamujoco.behaviour import require_writable, write_atomically
 
 LARGEST_NOTEBOOK = 50 * 2**20
 """In bytes; notebooks with figures have a few million."""

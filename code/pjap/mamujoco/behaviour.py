@@ -6,15 +6,11 @@ critics serves them all, and every policy is improved against its partners' *cur
 own and recent, so stale partners, the subject of the book, are no danger. Introduced in chapter 9.
 """
 
-import io
 import json
-import os
 import platform
 import signal
-import tempfile
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -30,8 +26,18 @@ import optax
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pjap.files import read_npz, require_writable, to_npz, write_atomically
 from pjap.mamujoco.environment import Environment, Layout, make_library_environment, read_layout
-from pjap.mamujoco.networks import Layers, apply_critic, apply_policies, init_critics, init_policies, update_targets
+from pjap.mamujoco.networks import (
+    Layers,
+    apply_critic,
+    apply_policies,
+    fill_leaves,
+    init_critics,
+    init_policies,
+    name_leaves,
+    update_targets,
+)
 
 SHIPPED_TEAMS = Path(__file__).parent / "teams"
 FINAL_EPISODES = 50
@@ -552,119 +558,6 @@ def describe_returns(returns: NDArray[Any]) -> dict[str, float]:
 
 
 # Files
-
-
-def require_writable(folder: Path) -> None:
-    """Make a folder and try to write into it.
-
-    Args:
-        folder: made, with its parents, if it is not there.
-
-    Raises:
-        OSError: if that fails, with what to do about it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(f"cannot write to folder {folder} ({error.strerror}): choose another one") from error
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is, at every moment, either absent, the old one, or whole.
-
-    Args:
-        path: of the file; its folder exists.
-        content: of the whole file.
-    """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def to_npz(arrays: dict[str, Any]) -> bytes:
-    """Pack arrays as an uncompressed `.npz`, without pickle.
-
-    Args:
-        arrays: name to array.
-
-    Returns:
-        The file's content.
-    """
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def name_leaves(tree: Any) -> dict[str, Any]:
-    """Give every array of a tree a name: its path, such as `0/1/weight`.
-
-    Args:
-        tree: of arrays, in lists, dicts and named tuples.
-
-    Returns:
-        Name to NumPy array.
-    """
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
-
-
-def fill_leaves(tree: Any, arrays: Any, source: Path, prefix: str = "") -> Any:
-    """Put named arrays into a tree of the same structure; the reverse of `name_leaves`.
-
-    Args:
-        tree: gives structure and shapes; its own values are not used.
-        arrays: name to array.
-        source: where the arrays come from, for messages.
-        prefix: in front of every name.
-
-    Returns:
-        A tree of the same structure, of the named arrays.
-
-    Raises:
-        ValueError: if an array is missing or of another shape than the tree's.
-    """
-
-    def take(path: Any, leaf: Any) -> Any:
-        name = prefix + jax.tree_util.keystr(path, simple=True, separator="/")
-        if name not in arrays:
-            raise ValueError(f"{source} holds no array {name!r}: it is not of this kind, or of another architecture")
-        if arrays[name].shape != leaf.shape:
-            raise ValueError(
-                f"{source}: {name!r} has shape {arrays[name].shape}, expected {leaf.shape}: it was saved with another "
-                f"scenario or width"
-            )
-        return arrays[name]
-
-    return jax.tree_util.tree_map_with_path(take, tree)
-
-
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """Read a whole `.npz` without unpickling.
-
-    Args:
-        path: of the file.
-
-    Returns:
-        Name to array.
-
-    Raises:
-        ValueError: if there is no such file, or it is not a whole one.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {path}") from None
-    except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
-        raise ValueError(f"{path} is not a whole .npz file ({error}): delete it and make it again") from error
 
 
 def save_checkpoint(run: Run, path: Path) -> None:

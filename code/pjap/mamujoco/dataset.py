@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pjap.mamujoco.behaviour import Team, act, describe_returns, load_team, require_writable
+from pjap.files import require_writable
+from pjap.mamujoco.behaviour import Team, act, describe_returns, load_team
 from pjap.mamujoco.environment import Environment, find_scenario, make_library_environment, read_layout
 from pjap.mamujoco.networks import Layers
 

@@ -26,8 +26,9 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
+from pjap.files import require_writable, write_json
 from pjap.mamujoco import learner, replay, statistics
-from pjap.mamujoco.behaviour import describe_returns, require_writable, write_atomically
+from pjap.mamujoco.behaviour import describe_returns
 from pjap.mamujoco.dataset import (
     DEFAULT_FOLDER,
     MIXTURES,
@@ -396,17 +397,6 @@ def _read_episodes(path: Path, scenario: str) -> Dataset:
     if not len(episode_returns(dataset)):
         raise ValueError(f"{path} holds no finished episode, whose returns scores are divided by: make a longer one")
     return dataset
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON, whole or not at all, a line for each point of a curve.
-
-    Args:
-        path: of the file.
-        content: anything that JSON holds.
-    """
-    text = json.dumps(content, indent=1).replace("\n   ", " ").replace("\n  }", " }")
-    write_atomically(path, (text + "\n").encode())
 
 
 # A sweep

@@ -10,7 +10,8 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from pjap.mamujoco.behaviour import act, require_writable, write_atomically
+from pjap.files import require_writable, write_atomically
+from pjap.mamujoco.behaviour import act
 from pjap.mamujoco.dataset import load_source
 from pjap.mamujoco.environment import Environment
 

@@ -33,7 +33,6 @@ for comparison, against their current ones. Chapter 9 lists, learner by learner,
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -46,14 +45,17 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
+from pjap.files import read_npz, to_npz, write_atomically
 from pjap.mamujoco import replay
 from pjap.mamujoco.networks import (
     Layers,
     Recurrent,
     apply_policies,
+    fill_leaves,
     init_critics,
     init_policies,
     init_recurrent_policy,
+    name_leaves,
     step_recurrent,
     unroll_recurrent,
     update_targets,
@@ -232,7 +234,11 @@ def _check_choices(settings: Settings) -> None:
 def _check_kinds(settings: Settings) -> None:
     """A variant on the command line may hold a word where a number is meant."""
     # NumPy's whole numbers would train, but they cannot be saved as JSON.
-    kinds = {bool: (bool, "True or False"), int: (int, "a whole number (int)"), float: ((int, float), "a number")}
+    kinds: dict[type, tuple[Any, str]] = {
+        bool: (bool, "True or False"),
+        int: (int, "a whole number (int)"),
+        float: ((int, float), "a number"),
+    }
     for field in fields(Settings):
         value, default = getattr(settings, field.name), field.default
         if isinstance(default, str) or (default is None and value is None):
@@ -998,15 +1004,8 @@ def save(path: str | Path, settings: Settings, state: State) -> None:
     Raises:
         OSError: if the file cannot be written; an older file of that name is still whole then.
     """
-    path = Path(path)
-    leaves = {_name(where): np.asarray(leaf) for where, leaf in jax.tree_util.tree_leaves_with_path(state)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, settings=np.array(json.dumps(asdict(settings))), **leaves)  # type: ignore[arg-type]
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    arrays = {"settings": np.array(json.dumps(asdict(settings))), **name_leaves(state)}
+    write_atomically(Path(path), to_npz(arrays))
 
 
 def load(path: str | Path, settings: Settings, data: Data) -> State:
@@ -1021,19 +1020,14 @@ def load(path: str | Path, settings: Settings, data: Data) -> State:
         The state, to go on with.
 
     Raises:
-        ValueError: if the file is damaged, or was saved with other settings or for a dataset of other shapes.
-        FileNotFoundError: if there is no such file.
+        ValueError: if there is no such file, it is damaged, or it was saved with other settings or for a dataset of
+            other shapes.
     """
-    key = jax.random.key_data(jax.random.key(0, impl=GENERATOR))
-    template = jax.eval_shape(partial(_init, settings), data, key)
+    stored = read_npz(Path(path))
     try:
-        with np.load(path, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
-        saved_settings = json.loads(str(stored.pop("settings")))
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # zipfile, zlib, json and NumPy each have their own
-        raise ValueError(f"{path} is not a whole training state: delete it and start again ({error})") from error
+        saved_settings = json.loads(str(stored["settings"]))
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} is not a training state: delete it and start again ({error!r})") from error
     wanted_settings = asdict(settings)
     differing = [name for name in wanted_settings if saved_settings.get(name) != wanted_settings[name]]
     if differing:
@@ -1041,18 +1035,7 @@ def load(path: str | Path, settings: Settings, data: Data) -> State:
             f"{name} {saved_settings.get(name)!r} -> {wanted_settings[name]!r}" for name in differing
         )
         raise ValueError(f"{path} was saved with other settings ({differences}): use those, or another file")
-    wanted = jax.tree_util.tree_leaves_with_path(template)
-    for where, leaf in wanted:
-        shape = stored[_name(where)].shape if _name(where) in stored else None
-        if shape != leaf.shape:
-            raise ValueError(
-                f"{path} holds {_name(where)} of shape {shape}, but this dataset and these settings need "
-                f"{leaf.shape}: it belongs to another dataset"
-            )
-    leaves = [jnp.asarray(stored[_name(where)]) for where, _ in wanted]
-    state: State = jax.tree.unflatten(jax.tree.structure(template), leaves)
+    key = jax.random.key_data(jax.random.key(0, impl=GENERATOR))
+    template = jax.eval_shape(partial(_init, settings), data, key)
+    state: State = jax.tree.map(jnp.asarray, fill_leaves(template, stored, Path(path)))
     return state
-
-
-def _name(where: Any) -> str:
-    return jax.tree_util.keystr(where, simple=True, separator="/")

@@ -5,10 +5,12 @@ see the state and the joint action (centralised training). Introduced in chapter
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Layers = list[dict[str, jax.Array]]
 
@@ -301,3 +303,49 @@ def _update_memory(policy: Recurrent, reading: list[jax.Array], memory: jax.Arra
 def _write(policy: Recurrent, memory: jax.Array) -> jax.Array:
     output = policy["output"]
     return jnp.tanh(product(jax.nn.relu(memory), output["weight"]) + output["bias"])
+
+
+# Files
+
+
+def name_leaves(tree: Any) -> dict[str, Any]:
+    """Give every array of a tree a name: its path, such as `0/1/weight`.
+
+    Args:
+        tree: of arrays, in lists, dicts and named tuples.
+
+    Returns:
+        Name to NumPy array.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
+
+
+def fill_leaves(tree: Any, arrays: Any, source: Path, prefix: str = "") -> Any:
+    """Put named arrays into a tree of the same structure; the reverse of `name_leaves`.
+
+    Args:
+        tree: gives structure and shapes; its own values are not used.
+        arrays: name to array.
+        source: where the arrays come from, for messages.
+        prefix: in front of every name.
+
+    Returns:
+        A tree of the same structure, of the named arrays.
+
+    Raises:
+        ValueError: if an array is missing or of another shape than the tree's.
+    """
+
+    def take(path: Any, leaf: Any) -> Any:
+        name = prefix + jax.tree_util.keystr(path, simple=True, separator="/")
+        if name not in arrays:
+            raise ValueError(f"{source} holds no array {name!r}: it is not of this kind, or of another architecture")
+        if arrays[name].shape != leaf.shape:
+            raise ValueError(
+                f"{source}: {name!r} has shape {arrays[name].shape}, expected {leaf.shape}: it was saved with another "
+                "scenario, width or dataset"
+            )
+        return arrays[name]
+
+    return jax.tree_util.tree_map_with_path(take, tree)

@@ -1,0 +1,94 @@
+"""Files that are whole or not there; also of results, checkpoints and marks. Needs no JAX."""
+
+import io
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder and try to write into it.
+
+    Args:
+        folder: made, with its parents, if it is not there.
+
+    Raises:
+        OSError: if that fails, with what to do about it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"cannot write to folder {folder} ({error.strerror}): choose another one") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that is, at every moment, either absent, the old one, or whole.
+
+    Args:
+        path: of the file; its folder exists.
+        content: of the whole file.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # or a crash soon after could leave the new name without the content
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all, a line for each point of a curve.
+
+    Args:
+        path: of the file.
+        content: anything that JSON holds.
+    """
+    text = json.dumps(content, indent=1).replace("\n   ", " ").replace("\n  }", " }")
+    write_atomically(path, (text + "\n").encode())
+
+
+def to_npz(arrays: dict[str, Any]) -> bytes:
+    """Pack arrays as an uncompressed `.npz`, without pickle.
+
+    Args:
+        arrays: name to array.
+
+    Returns:
+        The file's content.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Read a whole `.npz` without unpickling.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Name to array.
+
+    Raises:
+        ValueError: if there is no such file, or it is not a whole one.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {path}") from None
+    except Exception as error:  # zipfile, zlib and NumPy each have their own
+        raise ValueError(f"{path} is not a whole .npz file ({error}): delete it and make it again") from error
