@@ -97,7 +97,7 @@ links: book ## Follow every link of the book (needs the network)
 bench: book ## Time the environment, the learners (against named peers) and the figures, on a machine that does nothing else
 	$(BIN)/python benchmarks/environment.py
 	$(BIN)/python benchmarks/learner.py
-	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python -m benchmarks.figures
 
 bench-book: $(READY) ## Time building the book: from nothing, with nothing changed, with one chapter changed
 	$(BIN)/python benchmarks/book.py

@@ -1,22 +1,17 @@
 """How long the interactive figures keep the main thread busy for each frame of a drag, beside the 16 ms of a frame.
 
-    python benchmarks/figures.py
+    python -m benchmarks.figures
 
 Needs the built book and Chromium. Times are of the main thread's own clock, so that a busy machine does not lengthen
 them much: scripts, style, layout and painting of a headless browser, a pointer move a frame.
 """
 
-import shutil
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import CDPSession, Page, sync_playwright
+from tools.audit import HTML, find_browser, serve
 
-HTML = Path(__file__).resolve().parent.parent / "_build" / "html"
 FRAMES = 120
 DRAGS = {
     "one data point": ("book/index.html", "one-point", ""),
@@ -32,13 +27,6 @@ DRAGS = {
     ),
 }
 """For each drag its page, its figure and the state that it starts from."""
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files without a line for each."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 def busy(session: CDPSession) -> float:
@@ -81,22 +69,18 @@ def work_of_frames(page: Page, figure: str) -> list[float]:
 
 def main() -> None:
     """Print a line for each figure."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None or not (HTML / "index.html").exists():
-        sys.exit("This needs Chromium and the built book: install the one, run `make book` for the other.")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(HTML)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    if not (HTML / "index.html").exists():
+        sys.exit("This needs the built book: run `make book`.")
+    with serve(HTML) as site, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"])
         print("milliseconds of work for a frame of a drag: median, 95th percentile")
         for name, (address, figure, state) in DRAGS.items():
             page = browser.new_page(viewport={"width": 1440, "height": 1200}, reduced_motion="reduce")
-            page.goto(f"http://127.0.0.1:{server.server_port}/{address}" + (f"#pjap&{state}" if state else ""))
+            page.goto(f"{site}/{address}" + (f"#pjap&{state}" if state else ""))
             median, slow = np.percentile(work_of_frames(page, figure), [50, 95])
             print(f"{name:38} {median:5.1f} {slow:5.1f}")
             page.close()
         browser.close()
-    server.shutdown()
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def find_browser() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
         if path := shutil.which(name):
             return path
-    raise SystemExit("the audit needs Chromium or Chrome: install one, for example with apt-get install chromium")
+    raise SystemExit("this needs Chromium or Chrome: install one, for example with apt-get install chromium")
 
 
 def draw_figures(page: Page) -> None:

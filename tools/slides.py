@@ -8,7 +8,6 @@ alt text and ``{glue:text}`name` `` a number that a chapter has glued. Both come
 slides say what the book says. The file is written beside the built pages, for which it has links.
 """
 
-import ast
 import base64
 import re
 import struct
@@ -21,6 +20,7 @@ from jupyter_cache import get_cache
 from markdown_it import MarkdownIt
 
 from pjap.files import write_atomically
+from tools.published_notebooks import glued
 from tools.reference_notebooks import ROOT, chapters
 
 SOURCE = ROOT / "book" / "slides" / "lecture.md"
@@ -82,7 +82,7 @@ def collect(pages: list[Path], cache_folder: Path = CACHE) -> tuple[dict[str, Fi
         outputs = [cell.outputs for cell in executed.cells if cell.cell_type == "code"]
         for cell, shown in zip(cells, outputs, strict=True):
             figures.update(_figures(cell.metadata.get("mystnb", {}), shown, page))
-            texts.update(_glued(shown))
+        texts.update({name: re.sub(r"-(?=\d)", "\N{MINUS SIGN}", text) for name, text in glued(executed).items()})
     return figures, texts
 
 
@@ -97,16 +97,6 @@ def _figures(notes: dict[str, Any], outputs: list[Any], page: Path) -> dict[str,
     width, height = struct.unpack(">II", base64.b64decode(png[:64])[16:24])
     alt = " ".join(notes["image"]["alt"].split())
     return {label: Figure(label, page.stem, chapter, alt, png, width, height)}
-
-
-def _glued(outputs: list[Any]) -> dict[str, str]:
-    glued = [output for output in outputs if "scrapbook" in output.get("metadata", {})]
-    values = {}
-    for output in glued:
-        value = next(iter(output["data"].values()))
-        text = str(ast.literal_eval(value)) if value[:1] in "'\"" else value
-        values[output["metadata"]["scrapbook"]["name"]] = re.sub(r"-(?=\d)", "\N{MINUS SIGN}", text)
-    return values
 
 
 def read(source: str, figures: dict[str, Figure], texts: dict[str, str]) -> list[Slide]:
