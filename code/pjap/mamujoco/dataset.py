@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from tqdm import tqdm
 
 from pjap.files import require_writable
@@ -206,11 +207,15 @@ def join(datasets: Sequence[Dataset]) -> Dataset:
     Raises:
         ValueError: if they are of different scenarios.
     """
-    scenarios = sorted({dataset.scenario for dataset in datasets})
-    if len(scenarios) != 1:
-        raise ValueError(f"the sources are of different scenarios: {', '.join(scenarios)}")
+    scenario = _only({dataset.scenario for dataset in datasets})
     names = [field.name for field in fields(Dataset)][1:]
-    return Dataset(scenarios[0], *(np.concatenate([getattr(each, name) for each in datasets]) for name in names))
+    return Dataset(scenario, *(np.concatenate([getattr(each, name) for each in datasets]) for name in names))
+
+
+def _only(scenarios: set[str]) -> str:
+    if len(scenarios) != 1:
+        raise ValueError(f"the sources are of different scenarios: {', '.join(sorted(scenarios))}")
+    return next(iter(scenarios))
 
 
 def make_dataset(settings: MixtureSettings) -> Dataset:
@@ -226,9 +231,7 @@ def make_dataset(settings: MixtureSettings) -> Dataset:
         ValueError: if a team is missing, or the sources are of different scenarios.
     """
     sources = [load_source(source) for source in settings.sources]
-    scenarios = sorted({scenario for scenario, _ in sources})
-    if len(scenarios) != 1:
-        raise ValueError(f"the sources are of different scenarios: {', '.join(scenarios)}")
+    _only({scenario for scenario, _ in sources})  # before anything is rolled out
     total = settings.transitions * len(sources)
     with tqdm(total=total, unit=" transitions", unit_scale=True, mininterval=1) as bar:
         return join(
@@ -482,9 +485,11 @@ def episode_returns(dataset: Dataset) -> NDArray[np.float64]:
     return np.diff(totals, prepend=0.0)
 
 
-def joint_action_coverage(
-    actions: Floats, seed: int = 0, samples: int = 1000, reference: int = 5000
-) -> dict[str, float]:
+RECOMBINED, SEEN = 1000, 5000
+"""Joint actions that `joint_action_coverage` recombines, and those of the data among which it looks for the nearest."""
+
+
+def joint_action_coverage(actions: Floats) -> dict[str, float]:
     """Compare the data's joint actions with recombined ones: each agent's action from another transition.
 
     Recombined joint actions have the data's marginals but not its joint structure. How far they are from the data
@@ -493,9 +498,6 @@ def joint_action_coverage(
 
     Args:
         actions: (T, N, A).
-        seed: of the subsamples.
-        samples: joint actions to compare.
-        reference: joint actions of the data to search for the nearest one.
 
     Returns:
         `seen_distance` and `recombined_distance`, the median distance of a held-out and of a recombined joint action
@@ -505,17 +507,18 @@ def joint_action_coverage(
     Raises:
         ValueError: if there is nothing to compare a joint action with.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     T, N = actions.shape[:2]
     if T < 2:
         raise ValueError(f"the joint actions are of {T} transitions, expected at least 2")
-    chosen = rng.permutation(T)[: samples + reference]
+    chosen = rng.permutation(T)[: RECOMBINED + SEEN]
     held = max(1, len(chosen) // 6)
     held_out, data = chosen[:held], actions[chosen[held:]].reshape(-1, actions[0].size)
-    mixed = np.stack([actions[rng.integers(T, size=samples), agent] for agent in range(N)], axis=1)
+    mixed = np.stack([actions[rng.integers(T, size=RECOMBINED), agent] for agent in range(N)], axis=1)
 
     def distances(queries: Floats) -> NDArray[Any]:
-        return np.array([np.abs(data - query).mean(axis=1).min() for query in queries.reshape(len(queries), -1)])
+        sums: NDArray[Any] = cdist(queries.reshape(len(queries), -1), data, "cityblock")
+        return sums.min(axis=1) / data.shape[1]
 
     seen, recombined = distances(actions[held_out]), distances(mixed)
     return {
