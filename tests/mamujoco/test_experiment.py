@@ -220,8 +220,10 @@ def test_variants():
     assert (settings.target_ess, settings.refresh, settings.learner) == (0.1, "random", "cql")
 
 
-def test_the_published_runs_have_names_that_are_accepted():
-    for result in experiment.read_results(PUBLISHED):
+def test_the_published_runs_have_names_that_are_accepted_and_are_comparable():
+    results = experiment.read_results(PUBLISHED)
+    assert experiment.group(results)
+    for result in results:
         run = {**result["run"], "seed": 2**32 - 1}
         assert Run(**run).variant == run["variant"]
 
