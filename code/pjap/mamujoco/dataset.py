@@ -517,8 +517,9 @@ def joint_action_coverage(actions: Floats) -> dict[str, float]:
     mixed = np.stack([actions[rng.integers(T, size=RECOMBINED), agent] for agent in range(N)], axis=1)
 
     def distances(queries: Floats) -> NDArray[Any]:
-        sums: NDArray[Any] = cdist(queries.reshape(len(queries), -1), data, "cityblock")
-        return sums.min(axis=1) / data.shape[1]
+        sums = cdist(queries.reshape(len(queries), -1), data, "cityblock")
+        nearest: NDArray[Any] = sums.min(axis=1) / data.shape[1]
+        return nearest
 
     seen, recombined = distances(actions[held_out]), distances(mixed)
     return {
