@@ -316,9 +316,9 @@ def init(settings: Settings, data: Data, seed: int) -> State:
     Raises:
         ValueError: if the dataset is shorter than one window, or normalised where the settings say otherwise.
     """
-    _require_normalised(settings, data)
     if data.steps < settings.window:
         raise ValueError(f"the dataset has {data.steps} steps, fewer than one window of {settings.window}")
+    _require_normalised(settings, data)
     key = jax.random.key_data(jax.random.key(seed, impl=GENERATOR))
     return _init(settings, data, key)
 
