@@ -54,6 +54,9 @@ FORMULA = re.compile(
     r'(<(?:span|div) class="[^"]*\bmath notranslate\b[^"]*"[^>]*>\s*(?:<span class="eqno">.*?</a></span>)?)'
     r"(?:\\\(([^<]*)\\\)|\\\[([^<]*)\\\])\s*(?=</)"
 )
+INLINE_AND_SIGN = re.compile(
+    r'(<span class="math notranslate[^"]*">\\\([^<]*\\\)</span>)([.,;:?!)]+|[’\']s\b[.,;:?!)]*)'
+)
 GLYPH = re.compile(r"mjx-c\.(mjx-c[0-9A-F]+)[^{}]*\{[^{}]*\}\s*")
 
 
@@ -76,7 +79,8 @@ def typeset(html: str, convert: Callable[[str, bool], str]) -> str:
             raise ValueError(f"{unescape(error[1])}: {tex.strip()}")
         return element + formula
 
-    return FORMULA.sub(one, html)
+    together = INLINE_AND_SIGN.sub(r'<span class="glued">\1\2</span>', html)  # no line begins with a full stop
+    return FORMULA.sub(one, together)
 
 
 def trim_glyphs(css: str, used: set[str]) -> str:

@@ -61,3 +61,19 @@ def test_code_that_overflows_can_be_reached_by_keyboard_and_other_code_is_passed
     narrow = code.nth(wide.index(False))
     narrow.evaluate("each => each.scrollIntoView()")
     page.wait_for_function("each => each.tabIndex === -1", arg=narrow.element_handle())
+
+
+@pytest.mark.parametrize(("name", "holds"), [("primary", "Twin peaks"), ("secondary", "Exercises")])
+def test_both_menus_open_on_a_phone(visit, name, holds):
+    page = visit("book/04-sign-agreement.html", width=390, height=780)
+    page.locator(f".{name}-toggle").filter(visible=True).click()
+    menu = page.locator("dialog[open]")
+    menu.get_by_role("link", name=holds).first.wait_for()
+
+
+def test_a_full_stop_stays_with_its_formula(visit):
+    page = visit("book/04-sign-agreement.html", width=390, height=780)
+    assert page.locator(".glued").count() > 50
+    assert (
+        page.evaluate("[...document.querySelectorAll('.glued')].filter(each => each.getClientRects().length > 1)") == []
+    )
