@@ -112,7 +112,7 @@ export default function learner(root) {
       if (asked && !reducedMotion()) play(0);
       else redraw();
       const [uniform, pjap] = [runs.brud.rewards[STEPS], runs.pjap.rewards[STEPS]];
-      const words = `Uniform replay ends at a reward of ${format(uniform)}, PJAP at ${format(pjap)}; the best is ${format(best)}.`;
+      const words = `Uniform replay ended at a reward of ${format(uniform)}, PJAP at ${format(pjap)}; the best is ${format(best)}.`;
       return { outcome: outcomeOf(runs.brud, best), words };
     },
   });

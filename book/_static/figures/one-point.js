@@ -107,7 +107,7 @@ export default function onePoint(root) {
     parent: question,
     onAnswer: () => ({
       outcome: outcomeOf(now, range[1]),
-      words: `The reward goes from ${format(now.reward)} to ${format(now.endReward)}; the best is ${format(range[1])}.`,
+      words: `The reward went from ${format(now.reward)} to ${format(now.endReward)}; the best is ${format(range[1])}.`,
     }),
   });
 
