@@ -69,6 +69,7 @@ def visit(site, browser):
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=theme, **context_options
         )
+        context.set_default_timeout(120_000)  # on a busy machine, half a minute is short
         context.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}');")
         page = context.new_page()
         errors, foreign = [], []
