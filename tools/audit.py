@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -130,9 +130,12 @@ def draw_figures(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
 
 
-def axe_violations(page: Page, within: str = "html") -> list[str]:
-    """What axe-core finds wrong on a page, or within the part of it that a selector names."""
-    found = Axe().run(page, context=within).response["violations"]
+def axe_violations(page: Page, within: str = "html", rules: Sequence[str] = ()) -> list[str]:
+    """What axe-core finds wrong on a page, or within the part of it that a selector names, by all rules or some."""
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = {"type": "rule", "values": list(rules)}
+    found = Axe().run(page, context=within, options=options).response["violations"]
     return [f"{violation['id']}: {node['target'][-1]}" for violation in found for node in violation["nodes"]]
 
 
