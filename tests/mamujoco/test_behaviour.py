@@ -127,9 +127,10 @@ def test_one_delayed_update_is_its_parts_in_order(layout):
         return critics, optax.apply_updates(learner.policies, step)
 
     critics, policies = part_by_part(jax.random.normal(key, batches.actions.shape))
-    targets = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, learner.target_policies, policies)
-    for left, right in ((after.critics, critics), (after.policies, policies), (after.target_policies, targets)):
-        jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), left, right)
+    old, new = (learner.target_policies, learner.target_critics), (policies, critics)
+    targets = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, old, new)
+    ours = (after.policies, after.critics, (after.target_policies, after.target_critics))
+    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), ours, (policies, critics, targets))
 
 
 def test_rows_hold_transitions(layout):
