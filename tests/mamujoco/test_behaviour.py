@@ -207,6 +207,19 @@ def test_a_run_that_fails_when_it_writes_its_teams_is_not_lost(tmp_path, monkeyp
     assert not checkpoint.exists()
 
 
+def test_good_is_the_best_snapshot_and_medium_the_first_that_reaches_its_fraction(tmp_path, monkeypatch, layout):
+    monkeypatch.setattr(behaviour, "evaluate", lambda *given, **more: np.ones(3))
+    log = [{"transitions": 100 * i, "return_mean": mean} for i, mean in enumerate([10.0, 50.0, 100.0, 80.0])]
+    snapshots = [init_learner(jax.random.key(i), layout, TINY).policies for i in range(4)]
+    run = behaviour.start_run(TINY)
+    run.log, run.snapshots = log, snapshots
+    for path, chosen in zip(behaviour.write_teams(run, tmp_path, ""), (2, 1), strict=True):
+        team = load_team(path)
+        jax.tree.map(np.testing.assert_array_equal, team.policies, snapshots[chosen])
+        assert team.provenance["snapshot_transitions"] == 100 * chosen
+        assert team.provenance["log"] == log
+
+
 def test_a_checkpoint_of_other_settings_or_shapes_is_refused(tmp_path):
     checkpoint = tmp_path / "run.npz"
     run = behaviour.start_run(TINY)
