@@ -27,6 +27,7 @@ def test_distributions():
     np.testing.assert_allclose(MADE["gaussian"](0).mean(axis=0), [0.1, 0.2], atol=0.01)
     np.testing.assert_allclose(MADE["uniform"](0).var(axis=0), 1 / 3, atol=0.01)
     np.testing.assert_allclose(MADE["replay"](0).mean(axis=0), [0, 0.2], atol=0.01)
+    np.testing.assert_allclose(MADE["replay"](0).var(axis=0), 0.2**2 + 0.1**2, atol=0.002)
     rows, counts = np.unique(MADE["mixture"](0), axis=0, return_counts=True)
     assert rows.tolist() == [[-1, 0], [0, -1], [1, 1]]
     np.testing.assert_allclose(counts / counts.sum(), [0.375, 0.375, 0.25], atol=0.01)

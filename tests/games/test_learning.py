@@ -41,6 +41,12 @@ def test_shapes_for_one_start_and_for_a_grid_of_them(update, batch_size):
         assert history.probabilities.shape == (4, *batch, len(SPREAD))
 
 
+def test_the_kept_probabilities_are_those_of_the_update():
+    history = learn(g.twin_peaks(), SPREAD, [-0.5, 0.5], update="pjap", steps=2, keep_probabilities=True, steepness=2.0)
+    for policy, kept in zip(history.policies[:-1], history.probabilities, strict=True):
+        np.testing.assert_allclose(kept, g.proximal_probabilities(policy, SPREAD, steepness=2.0))
+
+
 @pytest.mark.parametrize("update", ["true", "brud", "pjap"])
 def test_a_history_of_no_steps_has_the_same_axes(update):
     history = learn(g.twin_peaks(), SPREAD, np.zeros((5, 2)), update=update, steps=0, keep_probabilities=True)

@@ -24,6 +24,12 @@ def test_the_seed_decides_the_interval():
     assert first.low != other.low
 
 
+def test_runs_are_drawn_within_each_task():
+    """The mean of these rows is always 0: if rows were drawn whole, there would be no interval."""
+    estimate = statistics.aggregate(SCORES[:, :1] * [1, -1])["mean"]
+    assert estimate.high - estimate.low > 0.01
+
+
 def test_an_interval_covers_the_truth_about_as_often_as_it_says():
     """95% intervals of 20 runs; the bootstrap's are known to be a little short at this size."""
     generator = np.random.default_rng(1)
