@@ -59,6 +59,18 @@ def test_the_last_step_has_no_successor():
     assert (steps.terminals[0, 0], steps.truncations[0, 0]) == (1, 0)
 
 
+def test_a_window_may_reach_one_step_beyond_the_last():
+    data = replay.load(make_dataset())
+    assert [replay.items(data, length) for length in (1, 2, 4)] == [STEPS, STEPS, STEPS - 2]
+
+
+def test_a_step_that_is_both_ended_and_cut_off_has_ended():
+    steps = replay.take(
+        replay.load(make_dataset(terminals=np.ones(STEPS), truncations=np.ones(STEPS))), jnp.array([3]), 1
+    )
+    assert (steps.terminals[0, 0], steps.truncations[0, 0]) == (1, 0)
+
+
 def test_og_marl_shapes_and_actions_beyond_the_bounds_are_accepted():
     dataset = make_dataset()
     shared = replay.load(dataset)
