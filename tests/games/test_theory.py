@@ -238,7 +238,7 @@ def test_recoupling(seed):
         drawn = g.gaussian_shrinkage([0, 0], 0.25 * np.eye(2), 0.5, policy)
         np.testing.assert_allclose(drawn[::-1], kappa * g.true_gradient(g.sign_agreement(), policy), atol=1e-12)
         policy = np.clip(policy + 0.1 * drawn[::-1], -1, 1)
-    assert g.sign_agreement().reward(policy) == pytest.approx(1)
+    np.testing.assert_allclose(policy, np.sign(start.sum()))  # that of its own side
 
 
 @pytest.mark.parametrize(
