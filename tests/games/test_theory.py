@@ -89,9 +89,9 @@ def test_brud_never_passes_its_destination_with_any_step_size_that_the_curvature
     # Where the path is flat nowhere, it has arrived.
     flattest = np.abs(curvatures(game, dataset, destination)) / max(largest, 0.01)
     slope = np.abs(g.brud_gradient(game, policies[-1], dataset))
-    assume(np.all((slope < 1e-6) | (np.abs(policies[-1]) == 1)))
-    assume(np.all((flattest > 0.1) | (np.abs(policies[-1]) == 1) | (way == 0)))
-    np.testing.assert_allclose(policies[-1], destination, atol=1e-4)
+    edge = np.abs(policies[-1]) == 1
+    steep = ((slope < 1e-6) & ((flattest > 0.1) | (way == 0))) | edge
+    np.testing.assert_allclose(policies[-1][steep], destination[steep], atol=1e-4)
 
 
 @given(strategies.datasets(2), strategies.policies(2))
