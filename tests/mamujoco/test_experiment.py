@@ -64,9 +64,12 @@ def test_an_interrupted_run_goes_on_to_the_same_result(vaults, tmp_path, monkeyp
 def start_command(vaults, results):
     arguments = ["experiment", "run", "--vaults", str(vaults), "--results", str(results), "--datasets", "small"]
     arguments += ["--variants", "pjap", "--seeds", "0", "--updates", "500", "--evaluate-every", "20", "--episodes", "1"]
-    # What a shell starts in the background ignores interrupts, and so would the command.
-    program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    program += "from pjap.cli import main; sys.exit(main(sys.argv[1:]))"
+    program = """import signal, sys
+from pjap.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
+status = main(sys.argv[1:])
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # not again while Python winds up
+sys.exit(status)"""
     # The second process takes the first one's compiled program.
     cache = {"JAX_COMPILATION_CACHE_DIR": str(vaults / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     command = [sys.executable, "-c", program, *arguments]
