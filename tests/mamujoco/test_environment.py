@@ -39,7 +39,7 @@ def test_equals_gymnasium_robotics_for_a_whole_episode(scenario):
         theirs, reward, terminated, truncated_, _ = library.step(split(library, actions[copy]))
         assert_same_observations(environment.observations[copy], theirs)
         np.testing.assert_array_equal(environment.state[copy], library.state())
-        np.testing.assert_allclose(rewards[copy], reward["agent_0"], rtol=1e-6, atol=1e-6)
+        np.testing.assert_array_equal(rewards[copy], reward["agent_0"])
         assert terminals[copy] == terminated["agent_0"]
         truncated = truncations[copy]
         assert truncated == truncated_["agent_0"]
