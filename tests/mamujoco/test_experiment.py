@@ -35,19 +35,20 @@ def curve(path):
     return json.loads(path.read_text())["curve"]
 
 
-def test_an_interrupted_run_goes_on_to_the_same_result(vaults, tmp_path, monkeypatch):
+@pytest.mark.parametrize("where", ["evaluate", "save"])  # the latter after the curve has been written
+def test_an_interrupted_run_goes_on_to_the_same_result(vaults, tmp_path, monkeypatch, where):
     run = Run("small", "bc", "pjap", seed=3, **SMALL)
     whole = experiment.perform(run, vaults, tmp_path / "whole")
 
-    evaluate, calls = learner.evaluate, []
+    usual, calls = getattr(learner, where), []
 
-    def stop_at_the_second(policy, environment):
+    def stop_at_the_second(*given):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return evaluate(policy, environment)
+        return usual(*given)
 
-    monkeypatch.setattr(learner, "evaluate", stop_at_the_second)
+    monkeypatch.setattr(learner, where, stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         experiment.perform(run, vaults, tmp_path / "cut")
     assert not list((tmp_path / "cut").glob("*.json"))
