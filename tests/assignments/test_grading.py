@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import nbformat
@@ -37,10 +38,24 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trial(made, tmp_path_factory):
+def token():
+    """Tells what the submissions of this run leave from what those of another one do."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture(scope="module")
+def trial(made, tmp_path_factory, token):
     """The folder of the trial, what was handed in, and the rows of marks.csv."""
     work = tmp_path_factory.mktemp("trial")
-    handed_in = grading_trial.submissions(made / "solution.ipynb", made / "student" / f"{grading_trial.NAME}.ipynb")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, old, new in (
+            ("PICKLE", "pjap-was-unpickled", f"pjap-was-unpickled-{token}"),
+            ("LEAVE_A_PROCESS", "time.sleep(4321)", f"time.sleep(4321)  # {token}"),
+        ):
+            assert old in getattr(grading_trial, name)
+            patch.setattr(grading_trial, name, getattr(grading_trial, name).replace(old, new))
+        starter = made / "student" / f"{grading_trial.NAME}.ipynb"
+        handed_in = grading_trial.submissions(made / "solution.ipynb", starter)
     grading_trial.write(work / "in", handed_in)
     rows, asked = grading_trial.grade(made, work / "in", work / "out")
     return work, handed_in, {row["student"]: row for row in rows}, asked
@@ -83,13 +98,13 @@ def test_who_asks_for_the_network_is_seen(made, tmp_path):
     assert all("somewhere.invalid" in line for line in asked)
 
 
-def test_nothing_was_unpickled_and_nothing_was_left_running(trial):
-    assert not Path("/tmp/pjap-was-unpickled").exists()
+def test_nothing_was_unpickled_and_nothing_was_left_running(trial, token):
+    assert not Path(f"/tmp/pjap-was-unpickled-{token}").exists()
     running = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it may end in this moment
             running.append((process / "cmdline").read_bytes())
-    assert not [command for command in running if b"sleep(4321)" in command]
+    assert not [command for command in running if token.encode() in command]
 
 
 def test_the_hints_of_hidden_checks_give_nothing_away(trial):
