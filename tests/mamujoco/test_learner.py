@@ -1,7 +1,7 @@
 """The learners: against a plain re-derivation of one update, and on games whose truth is known."""
 
 import dataclasses
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 
 import jax
@@ -506,15 +506,16 @@ def test_each_setting_changes_the_result(name, outcome):
     assert not same(outcome(base).policies, outcome(dataclasses.replace(base, **{name: CHANGES[name]})).policies)
 
 
+@cache
+def program(settings):
+    data = make_data()
+    state = jax.eval_shape(lambda: learner.init(settings, data, 0))
+    return str(jax.make_jaxpr(partial(learner._train, settings, exact=None))(state, data, 1))
+
+
 @pytest.mark.parametrize("name", CHANGES_OF_PROGRAM)
 def test_each_size_and_each_setting_of_cql_changes_the_program(name):
     base = default_settings("recurrent-cql", **TINY, sampling="pjap", refresh_size=8)
-    data = make_data()
-
-    def program(settings):
-        state = jax.eval_shape(lambda: learner.init(settings, data, 0))
-        return str(jax.make_jaxpr(partial(learner._train, settings, exact=None))(state, data, 1))
-
     assert program(base) != program(dataclasses.replace(base, **{name: CHANGES_OF_PROGRAM[name]}))
 
 
