@@ -12,21 +12,22 @@ import pytest
 from pjap.mamujoco import bridge, learner, networks, replay
 from pjap.mamujoco.learner import LEARNERS, Settings, default_settings
 from pjap.mamujoco.networks import apply_critic, init_critics, value_joint_actions
+from pjap.priorities import effective_sample_size
 
 TINY = {"width": 8, "memory_size": 6, "batch_size": 5, "sequence_length": 4, "cql_samples": 3, "normalise": True}
 STEPS = 60
 
 
-def make_data(normalise=True):
+def make_data(normalise=True, steps=STEPS):
     rng = np.random.default_rng(0)
-    flags = rng.uniform(size=(2, STEPS)) < 0.15  # many episode ends, of both kinds
+    flags = rng.uniform(size=(2, steps)) < 0.15  # many episode ends, of both kinds
     dataset = SimpleNamespace(
-        observations=rng.normal(1.0, 2.0, (STEPS, 2, 4)),
-        actions=rng.uniform(-1, 1, (STEPS, 2, 2)),
-        rewards=rng.normal(size=STEPS),
+        observations=rng.normal(1.0, 2.0, (steps, 2, 4)),
+        actions=rng.uniform(-1, 1, (steps, 2, 2)),
+        rewards=rng.normal(size=steps),
         terminals=flags[0],
         truncations=flags[1],
-        state=rng.normal(-1.0, 3.0, (STEPS, 3)),
+        state=rng.normal(-1.0, 3.0, (steps, 3)),
     )
     return replay.load(dataset, normalise=normalise)
 
@@ -411,6 +412,23 @@ def test_training_scores_again_once_in_refresh_every_updates():
         assert int(state.priorities.position) == blocks * settings.refresh_size < count
 
 
+def test_the_wanted_effective_sample_size_is_left():
+    settings, data = quick(target_ess=0.3, floor=1e-3, refresh_size=2000), make_data(steps=2000)
+    state = learner.init(settings, data, seed=0)
+    for priorities in (state.priorities, learner._refresh(settings, data, state)):
+        assert effective_sample_size(replay.leaf_weights(priorities)) / 2000 == pytest.approx(0.3, abs=0.05)
+
+
+def test_the_policies_are_improved_on_the_last_batch_that_the_critics_saw(monkeypatch):
+    settings, data, seen = quick(policy_delay=2), make_data(), []
+    state = learner.init(settings, data, seed=0)
+    for update in ("update_critics", "update_policies"):
+        monkeypatch.setattr(learner, update, lambda _, state, steps, *given: seen.append(steps) or (state, {}))
+    with jax.disable_jit():
+        learner._update(settings, data, None, state)
+    assert [same(each, seen[-1]) for each in seen] == [False, True, True]
+
+
 def test_another_dataset_or_other_settings_cannot_be_resumed(tmp_path):
     settings, data = quick(), make_data()
     path = tmp_path / "run.npz"
@@ -634,6 +652,46 @@ def test_the_measured_cosine_is_of_a_batch_that_is_drawn_as_the_policy_update_dr
         jax.eval_shape(lambda state, settings=settings: learner._measure(settings, data, state, None), state)
         drawn_from[prioritised] = [priorities is not None for priorities in drawn]
     assert drawn_from == {"both": [True, False], "critics": [False, False], "policies": [True, False]}
+
+
+def test_the_two_measured_cosines_are_not_swapped(monkeypatch):
+    settings, data = quick(), make_data()
+    state, own, uniform = learner.init(settings, data, 0), jnp.arange(5), jnp.arange(20, 25)
+    monkeypatch.setattr(learner, "_draw", lambda *given: uniform if given[2] is None else own)
+    measured = jax.jit(partial(learner._measure, settings, data, exact=None))(state)
+    cosine = jax.jit(partial(learner.gradient_cosine, settings))
+    for name, starts in (("gradient_cosine", own), ("gradient_cosine_uniform", uniform)):
+        expected = cosine(state, replay.take(data, starts, settings.window))
+        assert float(measured[name]) == pytest.approx(float(expected), abs=1e-4)
+    assert abs(measured["gradient_cosine"] - measured["gradient_cosine_uniform"]) > 0.01
+
+
+class ShortEpisodes:
+    """Three copies that end after 1, 2 and 4 steps, one of them cut off, and pay for actions before and after."""
+
+    ends = np.array([1, 2, 4])
+
+    def __init__(self):
+        self.observations, self.elapsed = np.ones((3, 2, 4)), 0
+
+    def reset(self, which):
+        self.__init__()
+
+    def step(self, actions):
+        self.elapsed += 1
+        ended = self.ends == self.elapsed
+        return 1 + actions.sum((1, 2)), ended & (self.ends != 2), ended & (self.ends == 2)
+
+
+@pytest.mark.parametrize("name", ["bc", "recurrent-cql"])
+def test_evaluation_counts_each_copy_until_its_first_end_and_keeps_the_memory(name):
+    settings, data, environment = default_settings(name, **TINY), make_data(), ShortEpisodes()
+    policy = learner.policy_of(learner.init(settings, data, seed=1), data)
+    returns, memory = np.zeros(3), learner.empty_memory(policy, 3)
+    for step in range(4):
+        actions, memory = learner.act(policy, environment.observations, memory)
+        returns += environment.step(np.asarray(actions))[0] * (step < environment.ends)
+    np.testing.assert_allclose(learner.evaluate(policy, environment), returns, rtol=1e-6)
 
 
 # --- Coordination, on games whose truth is known --------------------------------------------------------------------
