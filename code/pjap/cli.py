@@ -5,9 +5,11 @@ commands is one more `SubcommandApp` that is registered in `app`.
 """
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -206,7 +208,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"pjap: error: this needs {error.name}, which is not installed: pip install {error.name}", file=sys.stderr
         )
         return 1
+    except BrokenPipeError:  # whoever reads what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"pjap: error: {error}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, BrokenExecutor)) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        first = str(error).partition("\n")[0]
+        print(
+            f"pjap: error: out of memory, or a process was killed ({first}): use fewer --workers or a smaller "
+            "batch_size; the same command goes on with what is missing",
+            file=sys.stderr,
+        )
         return 1
     return 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from pjap import cli
 from pjap.files import write_json
@@ -266,7 +267,9 @@ def test_a_quick_sweep_is_small():
         (lambda: Run("good", "bc", "uniform", 2**32), "seed must be in .*, got 4294967296"),
         (lambda: Run("..", "bc", "uniform", 0), "not a path"),
         (lambda: experiment.read_results(Path("nowhere")), "holds no results"),
+        (lambda: Run("good", "bc", "uniform", 0, scenario="2tortoise"), "unknown scenario '2tortoise'"),
         (lambda: experiment.run_sweep(Sweep(), workers=0), "workers must be at least 1"),
+        (lambda: experiment.run_sweep(Sweep(seeds=())), "nothing to do: a sweep needs"),
     ],
 )
 def test_bad_input_is_refused(call, message):
@@ -364,6 +367,39 @@ def test_a_run_that_diverges_stops_no_other_and_is_named(vaults, tmp_path, monke
     said = capsys.readouterr().err
     assert "bc-uniform" in said
     assert "has diverged" in said
+
+
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        (MemoryError("Unable to allocate 4 TiB"), "out of memory"),
+        (TerminatedWorkerError("A worker was killed"), "a process was killed"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating"), "out of memory"),
+    ],
+)
+def test_a_lack_of_memory_is_said_in_a_line(monkeypatch, capsys, problem, message):
+    def fail(*_):
+        raise problem
+
+    monkeypatch.setattr(experiment, "run_sweep", fail)
+    assert cli.main(["experiment", "run"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert "the same command goes on" in line
+
+
+def test_data_without_a_return_or_shorter_than_a_window_stop_a_sweep_before_any_training(vaults, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "perform", None)
+    whole = experiment.read_or_make("2halfcheetah", "small", vaults)
+    worthless = replace(whole, rewards=np.zeros_like(whole.rewards))
+    monkeypatch.setattr(experiment, "read_vault", lambda *_: worthless)
+    sweep = Sweep(datasets=("small",), **SMALL)
+    with pytest.raises(ValueError, match=r"the mean return of .*small is 0"):
+        experiment.run_sweep(sweep, vaults, tmp_path)
+    monkeypatch.setattr(experiment, "read_or_make", lambda *_: replace(whole, rewards=whole.rewards[:5]))
+    monkeypatch.setattr(experiment, "_describe", lambda _: {})
+    with pytest.raises(ValueError, match="small has 5 steps, fewer than the 20 of one window of recurrent-cql"):
+        experiment.run_sweep(replace(sweep, learners=("recurrent-cql",)), vaults, tmp_path)
 
 
 def test_data_that_are_missing_or_damaged_stop_a_sweep_before_any_training(vaults, tmp_path, monkeypatch):

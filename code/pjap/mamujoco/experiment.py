@@ -39,7 +39,7 @@ from pjap.mamujoco.dataset import (
     make_vault,
     read_vault,
 )
-from pjap.mamujoco.environment import Environment
+from pjap.mamujoco.environment import Environment, find_scenario
 from pjap.mamujoco.learner import Settings
 
 RESULTS = Path("runs/experiment")
@@ -87,6 +87,7 @@ class Run:
 
     def __post_init__(self) -> None:
         settings = self.settings  # an unknown learner or variant is refused here and not in the middle of a sweep
+        find_scenario(self.scenario)
         if (canonical := canonical_variant(self.learner, self.variant)) != self.variant:
             raise ValueError(f"variant {self.variant!r} of {self.learner} is a second name of {canonical!r}: use it")
         if self.dataset in ("", "..") or Path(self.dataset).name != self.dataset:
@@ -394,8 +395,11 @@ def _words(data: dict[str, Any]) -> str:
 def _read_episodes(path: Path, scenario: str) -> Dataset:
     """A Vault with the episodes that results are compared with."""
     dataset = read_vault(path, scenario)
-    if not len(episode_returns(dataset)):
+    returns = episode_returns(dataset)
+    if not len(returns):
         raise ValueError(f"{path} holds no finished episode, whose returns scores are divided by: make a longer one")
+    if not returns.mean():
+        raise ValueError(f"the mean return of {path} is 0, and scores are divided by it: use other data")
     return dataset
 
 
@@ -431,6 +435,8 @@ def run_sweep(
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     runs = sweep.runs()
+    if not runs:
+        raise ValueError("nothing to do: a sweep needs at least one dataset, learner, variant and seed")
     require_writable(results)
     # One core a process: on a small machine that beats several cores for one run. XLA reads this when it starts, which
     # is when the first Vault is read.
@@ -442,8 +448,14 @@ def run_sweep(
     todo = [run for run in runs if not done[run]]
     begun = {run: _read_progress(run, results) for run in todo}
     for place in sorted({(run.scenario, run.dataset) for run in todo}):
-        data = _describe(read_or_make(*place, vaults))
+        dataset = read_or_make(*place, vaults)
+        data = _describe(dataset)
         for run in (run for run in runs if (run.scenario, run.dataset) == place):
+            if len(dataset.rewards) < run.settings.window:
+                raise ValueError(
+                    f"the dataset {run.dataset} has {len(dataset.rewards)} steps, fewer than the {run.settings.window} "
+                    f"of one window of {run.learner}: make a longer one"
+                )
             if result := done[run]:
                 _require_same_data(result["data"], data, results / f"{run.name}.json", SAME_RETURN)
             elif progress := begun[run]:
