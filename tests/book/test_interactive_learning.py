@@ -414,10 +414,10 @@ def test_without_data_there_is_nothing_to_predict(visit):
     figure.page.wait_for_timeout(800)  # words are said with a delay
     assert figure.locator("[role=status]").text_content() == ""
     choices.last.click()
-    assert "Uniform replay ends at" in verdict.text_content()
+    assert "Uniform replay ended at" in verdict.text_content()
     figure.get_by_role("button", name="Clear drawing").click()
     next_frame(figure.page)
-    assert "Uniform replay ends at" in verdict.text_content()
+    assert "Uniform replay ended at" in verdict.text_content()
 
 
 def test_a_constant_series_is_a_line_in_the_middle(visit):

@@ -12,6 +12,9 @@ from tools.reference_notebooks import contents
 
 from tests.book.conftest import SCREENSHOTS
 
+CUT_OFF = """[...document.querySelectorAll("article span.math")]
+  .filter((each) => each.clientWidth && each.scrollWidth > each.clientWidth + 2)
+  .map((each) => each.querySelector("mjx-assistive-mml").textContent)"""
 WIDTHS = {"phone": (360, 780), "desktop": (1440, 900)}
 
 
@@ -58,6 +61,12 @@ def test_a_page_shows_itself_whole(visit, page_name, width, theme):
     assert math[1] >= math[0], "some mathematics was not typeset"
     if width == "phone":  # where most overflows
         assert axe_violations(page, rules=["color-contrast"] if theme == "dark" else []) == []
+    if width == "phone" and theme == "light":  # also in what is folded away: the theme hides what does not fit
+        page.evaluate(
+            "document.querySelectorAll('.toggle-hidden').forEach(each => each.classList.remove('toggle-hidden'))"
+        )
+        page.evaluate("document.querySelectorAll('article details').forEach(each => (each.open = true))")
+        assert page.evaluate(CUT_OFF) == [], "a formula in the text is cut off: give it lines of its own, or part it"
 
 
 def test_code_that_overflows_can_be_reached_by_keyboard_and_other_code_is_passed_by(visit):
