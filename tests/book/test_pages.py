@@ -13,7 +13,8 @@ from tools.reference_notebooks import contents
 from tests.book.conftest import SCREENSHOTS
 
 CUT_OFF = """[...document.querySelectorAll("article span.math")]
-  .filter((each) => each.clientWidth && each.scrollWidth > each.clientWidth + 2)
+  .filter((each) => each.clientWidth)
+  .filter((each) => each.querySelector("mjx-math").getBoundingClientRect().width > each.clientWidth + 2)
   .map((each) => each.querySelector("mjx-assistive-mml").textContent)"""
 WIDTHS = {"phone": (360, 780), "desktop": (1440, 900)}
 
