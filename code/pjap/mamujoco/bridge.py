@@ -49,9 +49,8 @@ class ContextualGame:
         if len(shape) != 3 or shape[0] < 2:
             raise ValueError(f"coefficients have shape {shape}, expected (1 + S, K, L) with at least one state S")
         nested = tuple(tuple(tuple(row) for row in matrix) for matrix in self.coefficients)
-        object.__setattr__(
-            self, "coefficients", nested
-        )  # of lists or an array, too: a game is compiled in, by its hash
+        # Of lists or an array, too: a game is compiled in, by its hash.
+        object.__setattr__(self, "coefficients", nested)
         if self.horizon != 1:
             raise ValueError(f"a contextual game has one step, got horizon {self.horizon}")
 
