@@ -69,6 +69,7 @@ STYLES = (
 """The stylesheets of the bundle, under `_static`, in the order of their links."""
 BUNDLE = "site.css"
 STYLESHEET = re.compile(r'\s*<link (?=[^>]*stylesheet)[^>]*href="([^"]*_static/)([^"?]*)[^>]*>')
+SHOWN_SIZE = re.compile(r' style="width: (?P<width>\d+)px; height: (?P<height>\d+)px;"')
 EMBEDDED = re.compile(r'(?P<attribute>src|poster)="data:(?:image|video)/(?P<kind>\w+);base64,(?P<data>[^"]*)"')
 PLACE = "e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1"
 ASKED_AT_ONCE = f"e.tabIndex={PLACE}"
@@ -165,14 +166,20 @@ def unpack_films(html: str, page: Path, images: Path) -> str:
 
 
 def defer_images(html: str, page: Path) -> str:
-    """The page with its pictures fetched as they come near, in a place that is kept for them."""
+    """The page with its pictures fetched as they come near, in a place that is kept for them.
+
+    A notebook's picture says in its style how wide and high it is shown, which is half of its pixels.
+    """
 
     def one(tag: re.Match[str]) -> str:
         file = page.parent / tag["file"]
         if " width=" in tag[0] or " loading=" in tag[0] or not file.exists():
             return tag[0]
         with Image.open(file) as picture:
-            return f'<img loading="lazy" width="{picture.width}" height="{picture.height}"{tag[0][4:]}'
+            width, height = picture.size
+        if shown := SHOWN_SIZE.search(tag[0]):
+            width, height = int(shown["width"]), int(shown["height"])
+        return f'<img loading="lazy" width="{width}" height="{height}"{SHOWN_SIZE.sub("", tag[0])[4:]}'
 
     return re.sub(r'<img [^>]*src="(?P<file>[^"]*_images/[^"]*\.png)"[^>]*>', one, html)
 

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 from tools.audit import HTML
 from tools.reference_notebooks import contents
 
@@ -55,6 +56,13 @@ def test_nothing_is_loaded_from_elsewhere_or_for_nothing(read, name):
     loaded += [tag["href"] for tag in read(name).find_all("link") if "canonical" not in tag["rel"]]
     assert [address for address in loaded if address and re.match("(https?:)?//", address)] == []
     assert not any(address and "fontawesome.js" in address for address in loaded)
+
+
+@pytest.mark.parametrize("name", contents())
+def test_figures_have_two_pixels_for_each_that_they_are_shown_with(read, name):
+    for shown in read(name).select("article .cell_output figure img[src$='.png']"):
+        with Image.open((HTML / f"{name}.html").parent / shown["src"]) as picture:
+            assert picture.width == pytest.approx(2 * int(shown["width"]), abs=1), shown["alt"]
 
 
 def test_functions_and_chapters_link_to_each_other(read):

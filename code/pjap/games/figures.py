@@ -57,7 +57,7 @@ _REWARD = LinearSegmentedColormap.from_list("reward", ["#98a6bd", "#dfe4ec", "#f
 
 
 def use_book_style() -> None:
-    """Set Matplotlib's defaults to the book's: size, fonts, quiet axes, sharp output.
+    """Set Matplotlib's defaults to the book's: size, fonts, quiet axes, and in a notebook pixels for dense screens.
 
     Example:
         >>> use_book_style()
@@ -78,6 +78,10 @@ def use_book_style() -> None:
             "lines.linewidth": 2.0,
         }
     )
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
 
 
 def reward_surface(axes: Axes, game: PolynomialGame, *, levels: int = 13, other_actions: ArrayLike = ()) -> Any:
