@@ -215,6 +215,9 @@ def test_how_stale_is_too_stale(policy, interval, step, spread, bandwidth):
     after = policy + interval * step * drawn[::-1]  # the probabilities, hence the update, stay as they are
     assert after.sum() == pytest.approx((1 + interval * step * kappa) * policy.sum(), abs=1e-9)
     assert after[0] - after[1] == pytest.approx((1 - interval * step * kappa) * (policy[0] - policy[1]), abs=1e-9)
+    apart, limit = abs(policy[0] - policy[1]), 2 / (step * kappa)
+    if apart > 0.001 and abs(interval - limit) > 0.001:
+        assert (abs(after[0] - after[1]) < apart) == (interval < limit)
 
 
 @given(strategies.datasets(2), strategies.policies(2), st.floats(0, 1.5))

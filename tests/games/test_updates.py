@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from pjap import games as g
 from pjap.priorities import joint_action_distance, proximal_priorities
@@ -80,6 +81,19 @@ def test_marginal_blindness(data):
     shuffled = np.column_stack([dataset[:, 0], dataset[order, 1]])
     expected = g.brud_gradient(game, policy, dataset)
     np.testing.assert_allclose(g.brud_gradient(game, policy, shuffled), expected, atol=1e-9)
+
+
+@given(st.data())
+def test_equal_moments_teach_the_same(data):
+    """prop-marginal-blindness, part 3: other marginals with the moments that the game reads, here mean and square."""
+    game = g.PolynomialGame(data.draw(arrays(float, (3, 3), elements=strategies.coefficients)))
+    policy, middle, spread = (data.draw(strategies.policies(2)) for _ in range(3))
+    wide, narrow = np.array([2**0.5, -(2**0.5), 0, 0]), np.array([1.0, -1, 1, -1])
+    here, there = (g.brud_gradient(game, policy, middle + spread * shape[:, None]) for shape in (wide, narrow))
+    np.testing.assert_allclose(here, there, atol=1e-9)
+    fourth = g.PolynomialGame([[0, 0, 0, 0, 0], [0, 0, 0, 0, 1]])  # x y^4 reads another moment of Y, and that differs
+    here, there = (g.brud_gradient(fourth, policy, np.stack([shape, shape], axis=1))[0] for shape in (wide, narrow))
+    assert (here, there) == (pytest.approx(2), pytest.approx(1))
 
 
 @given(st.data())
