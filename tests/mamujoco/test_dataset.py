@@ -252,6 +252,39 @@ def test_a_failed_write_leaves_nothing(small, tmp_path, monkeypatch):
     assert list((tmp_path / "mamujoco" / "2halfcheetah.vlt").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"actions": (60, 2, 2)}, r"actions has shape \(1, 60, 2, 2\), but 2halfcheetah needs \(1, 60, 2, 3\)"),
+        ({"observations": (60, 24)}, r"observations has shape \(60, 24\), expected \(T, N, O\)"),
+        ({"rewards": (60, 2)}, r"rewards has shape \(60, 2\), expected \(T\)"),
+        ({"state": (59, 17)}, "state holds 59 transitions of 60"),
+        ({"rewards": (59,)}, r"observations has shape \(1, 60, 2, 12\), but 2halfcheetah needs \(1, 59, 2, 12\)"),
+        ({"rewards": np.nan}, "rewards holds NaN or infinity in 1 of 60 transitions, first in number 7"),
+        ({"state": np.inf}, "state holds NaN or infinity"),
+        ({"terminals": 0.5}, "terminals holds other values than 0 and 1"),
+        ({"scenario": "2tortoise"}, "unknown scenario '2tortoise'"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(small, tmp_path, change, message):
+    ((name, value),) = change.items()
+    if isinstance(value, float):
+        value, number = getattr(small, name).astype(float), value
+        value[7] = number
+    elif isinstance(value, tuple):
+        value = np.full(value, 0.25, np.float32)
+    with pytest.raises(ValueError, match=message):
+        write_vault(dataclasses.replace(small, **{name: value}), "mine", tmp_path / "vaults", {})
+    assert not (tmp_path / "vaults").exists()
+
+
+def test_a_dataset_of_no_transition_is_not_written(small, tmp_path):
+    arrays = {field.name: getattr(small, field.name)[:0] for field in dataclasses.fields(small)[1:]}
+    with pytest.raises(ValueError, match="Vault 'mine' is empty"):
+        write_vault(dataclasses.replace(small, **arrays), "mine", tmp_path / "vaults", {})
+    assert not (tmp_path / "vaults").exists()
+
+
 def drop(name):
     def change(experience):
         (experience if name in experience else experience["infos"]).pop(name)

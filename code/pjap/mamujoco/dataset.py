@@ -33,6 +33,8 @@ Floats = NDArray[np.float32]
 
 DEFAULT_FOLDER = Path("vaults")
 FLAGS = ("terminals", "truncations")
+AXES = {"observations": "TNO", "actions": "TNA", "rewards": "T", "terminals": "T", "truncations": "T", "state": "TS"}
+"""Of the arrays of a `Dataset`."""
 
 
 @dataclass(frozen=True)
@@ -252,12 +254,19 @@ def to_experience(dataset: Dataset) -> dict[str, Any]:
         dataset: T transitions of N agents.
 
     Returns:
-        Arrays by OG-MARL's names: (1, T, N, ...), and `infos/state` (1, T, S).
+        Arrays by OG-MARL's names, float32: (1, T, N, ...), and `infos/state` (1, T, S).
+
+    Raises:
+        ValueError: if an array has not as many axes as `Dataset` says.
     """
-    agents = dataset.actions.shape[1]
-    each = {name: np.repeat(getattr(dataset, name)[:, None], agents, 1) for name in ("rewards", *FLAGS)}
-    flat = {"observations": dataset.observations, "actions": dataset.actions, **each}
-    return {name: leaf[None] for name, leaf in flat.items()} | {"infos": {"state": dataset.state[None]}}
+    arrays = {name: np.asarray(getattr(dataset, name), np.float32) for name in AXES}
+    for name, axes in AXES.items():
+        if arrays[name].ndim != len(axes):
+            raise ValueError(f"{name} has shape {arrays[name].shape}, expected ({', '.join(axes)})")
+    agents = arrays["actions"].shape[1]
+    arrays |= {name: np.repeat(arrays[name][:, None], agents, 1) for name in ("rewards", *FLAGS)}
+    state = arrays.pop("state")
+    return {name: array[None] for name, array in arrays.items()} | {"infos": {"state": state[None]}}
 
 
 def write_vault(dataset: Dataset, name: str, folder: Path, about: dict[str, Any]) -> Path:
@@ -275,16 +284,20 @@ def write_vault(dataset: Dataset, name: str, folder: Path, about: dict[str, Any]
         The Vault's path.
 
     Raises:
-        ValueError: if such a Vault exists already.
+        ValueError: if such a Vault exists already, or the dataset is one that `read_vault` would refuse: of other
+            shapes than its scenario's, of arrays of different lengths, empty, with NaN or infinity, or with flags
+            other than 0 and 1; before anything is written.
         OSError: if the folder cannot be written to.
     """
+    experience = to_experience(dataset)
+    check_experience(experience, dataset.scenario, f"the data for the Vault {name!r}", None)
     path = vault_path(dataset.scenario, name, folder)
     partial = path.with_name(f".{name}.partial-{os.getpid()}")
     metadata = {"scenario": dataset.scenario, "transitions": len(dataset.rewards), "pjap": version("pjap"), **about}
     try:
         # Vault.write starts an event loop of its own, which a notebook's thread does not allow.
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(_write_experience, to_experience(dataset), partial, metadata).result()
+            pool.submit(_write_experience, experience, partial, metadata).result()
         try:
             partial.rename(path)
         except OSError:
@@ -413,13 +426,13 @@ def _read_experience(path: Path) -> dict[str, Any]:
     return experience
 
 
-def check_experience(experience: dict[str, Any], scenario: str, path: Path, transitions: int | None) -> None:
-    """Check what a Vault holds.
+def check_experience(experience: dict[str, Any], scenario: str, what: Path | str, transitions: int | None) -> None:
+    """Check what a Vault holds or is to hold.
 
     Args:
         experience: arrays by OG-MARL's keys.
         scenario: whose shapes it must have.
-        path: for messages.
+        what: is checked, for messages.
         transitions: how many there must be, if that is known.
 
     Raises:
@@ -438,33 +451,33 @@ def check_experience(experience: dict[str, Any], scenario: str, path: Path, tran
     arrays = {**experience, **experience.get("infos", {})}
     missing = [name for name in trailing if name not in arrays]
     if missing:
-        raise ValueError(f"{path} has no {', '.join(missing)}: it has {', '.join(sorted(arrays))}")
+        raise ValueError(f"{what} has no {', '.join(missing)}: it has {', '.join(sorted(arrays))}")
     T = arrays["rewards"].shape[1] if transitions is None else transitions
     if not T:
-        raise ValueError(f"{path} is empty")
+        raise ValueError(f"{what} is empty")
     for name, shape in trailing.items():
         array = arrays[name]
         if array.ndim == len(shape) + 2 and array.shape[1] < T and array.shape[2:] == shape:
-            raise ValueError(f"{path} is truncated: {name} holds {array.shape[1]} transitions of {T}")
+            raise ValueError(f"{what} is truncated: {name} holds {array.shape[1]} transitions of {T}")
         if array.shape != (1, T, *shape):
-            raise ValueError(f"{path}: {name} has shape {array.shape}, but {scenario} needs {(1, T, *shape)}")
+            raise ValueError(f"{what}: {name} has shape {array.shape}, but {scenario} needs {(1, T, *shape)}")
         wrong = ~np.isfinite(array).reshape(T, -1).all(axis=1)
         if wrong.any():
             raise ValueError(
-                f"{path}: {name} holds NaN or infinity in {wrong.sum()} of {T} transitions, "
+                f"{what}: {name} holds NaN or infinity in {wrong.sum()} of {T} transitions, "
                 f"first in number {wrong.argmax()}"
             )
     for name in FLAGS:
         if not np.isin(arrays[name], (0, 1)).all():
-            raise ValueError(f"{path}: {name} holds other values than 0 and 1")
+            raise ValueError(f"{what}: {name} holds other values than 0 and 1")
     for name in ("rewards", *FLAGS):
         if (arrays[name] != arrays[name][..., :1]).any():
-            raise ValueError(f"{path}: {name} differ between the agents, but they must be shared")
+            raise ValueError(f"{what}: {name} differ between the agents, but they must be shared")
     # Storage that was never written reads as zeros; a robot is never at rest in exactly the zero pose.
     blank = ~(arrays["state"][0].any(axis=1) | arrays["actions"][0].reshape(T, -1).any(axis=1))
     if blank.any():
         raise ValueError(
-            f"{path} is half-written: {blank.sum()} of {T} transitions are blank, first number {blank.argmax()}"
+            f"{what} is half-written: {blank.sum()} of {T} transitions are blank, first number {blank.argmax()}"
         )
 
 
