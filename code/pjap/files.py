@@ -59,6 +59,43 @@ def write_json(path: Path, content: Any) -> None:
     write_atomically(path, (text + "\n").encode())
 
 
+KINDS: dict[str, Any] = {
+    "a text": str,
+    "a whole number": int,
+    "a number": int | float,
+    "a list": list,
+    "an object": dict,
+}
+"""What JSON holds, and what Python makes of it."""
+
+
+def require_json(content: Any, kinds: dict[str, str], optional: bool = False) -> None:
+    """Refuse JSON that lacks something, or holds something of another kind in its place.
+
+    Args:
+        content: what `json.loads` has returned.
+        kinds: where a value must be to its kind, one of `KINDS`; "run.seed" is `content["run"]["seed"]`.
+        optional: let pass what is missing.
+
+    Raises:
+        ValueError: that says what is missing or wrong; the file's name is for the caller to add.
+
+    Example:
+        >>> require_json({"run": {"seed": "7"}}, {"run.seed": "a whole number"})
+        Traceback (most recent call last):
+        ValueError: its run.seed is '7', expected a whole number
+    """
+    missing = object()
+    for place, kind in kinds.items():
+        value = content
+        for name in place.split("."):
+            value = value.get(name, missing) if isinstance(value, dict) else missing
+        if value is missing and not optional:
+            raise ValueError(f"it has no {place}")
+        if value is not missing and not isinstance(value, KINDS[kind]):
+            raise ValueError(f"its {place} is {repr(value)[:80]}, expected {kind}")
+
+
 def to_npz(arrays: dict[str, Any]) -> bytes:
     """Pack arrays as an uncompressed `.npz`, without pickle.
 

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import re
 import shutil
 
 import jax
@@ -393,6 +394,29 @@ def test_damaged_folders_are_named(small, tmp_path):
     (path / "metadata.json").unlink()
     with pytest.raises(ValueError, match="not a Vault, or a half-written one"):
         read_vault(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("version", None, r"metadata\.json is damaged \(it has no version\): make or download"),
+        ("structure_shape", None, r"metadata\.json is damaged \(it has no structure_shape\)"),
+        ("version", "1", r"metadata\.json is damaged \(its version is '1', expected a number\)"),
+        ("version", 7, "flashbax refuses the version in metadata.json"),
+        ("scenario", ["2halfcheetah"], r"its scenario is \['2halfcheetah'\], expected a text"),
+        ("transitions", "60", "its transitions is '60', expected a whole number"),
+        ("structure_dtype", "float32", "its structure_dtype is 'float32', expected an object"),
+        ("structure_shape", {"actions": "(1,"}, "cannot be read"),
+    ],
+)
+def test_damaged_metadata_are_said_in_a_line(small, tmp_path, capsys, name, value, message):
+    path = write_vault(small, "mine", tmp_path, {})
+    metadata = json.loads((path / "metadata.json").read_text())
+    metadata.pop(name)
+    (path / "metadata.json").write_text(json.dumps(metadata if value is None else {**metadata, name: value}))
+    assert cli.main(["dataset", "check", str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
 
 
 # Description

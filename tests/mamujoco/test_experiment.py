@@ -142,7 +142,8 @@ def test_a_sweep_records_what_it_did_and_the_report_compares(vaults, tmp_path, c
 
 def result(variant, seed, score):
     run = {"dataset": "good", "learner": "cql", "variant": variant, "seed": seed, "updates": 40}
-    return {"run": run, "curve": [{"return": 100 * score, "distance": 0.1}], "data": {"returns": {"mean": 100.0}}}
+    curve = [{"updates": 40, "return": 100 * score, "distance": 0.1}]
+    return {"run": run, "curve": curve, "data": {"returns": {"mean": 100.0}}}
 
 
 def test_methods_are_compared_under_the_same_common_settings():
@@ -284,9 +285,47 @@ def test_the_command_says_what_is_wrong_and_leaves_nothing_behind(vaults, tmp_pa
     assert cli.main([*arguments, "small", "--variants", "pjap,steepness=-1"]) == 1
     assert "steepness" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.json"))
-    (tmp_path / "broken.json").write_text('{"run": {"seed": 0}}')
+
+
+def damage(place, value=None):
+    """A result with another value in a place, or with none."""
+    damaged = result("uniform", 0, 1.0)
+    *above, name = place
+    inside = damaged
+    for step in above:
+        inside = inside[step]
+    inside.pop(name)
+    if value is not None:
+        inside[name] = value
+    return json.dumps(damaged)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "Expecting value"),
+        (damage(["curve"])[:40], "line 1"),
+        ("[]", "it has no run.dataset"),
+        (damage(["run", "variant"]), "it has no run.variant"),
+        (damage(["run", "variant"], 5), "its run.variant is 5, expected a text"),
+        (damage(["run", "seed"], "7"), "its run.seed is '7', expected a whole number"),
+        (damage(["run", "updates"]), "it has no run.updates"),
+        (damage(["data", "returns"]), "it has no data.returns.mean"),
+        (damage(["data", "returns", "mean"], "12"), "its data.returns.mean is '12', expected a number"),
+        (damage(["curve"], []), "its curve is empty"),
+        (damage(["curve"], {}), "its curve is {}, expected a list"),
+        (damage(["curve", 0, "return"]), "it has no return"),
+        (damage(["curve", 0, "distance"]), "it has no distance"),
+        (damage(["curve", 0, "distance"], "near"), "its distance is 'near', expected a number"),
+    ],
+)
+def test_a_damaged_result_is_said_in_a_line(tmp_path, capsys, content, reason):
+    (tmp_path / "broken.json").write_text(content)
     assert cli.main(["experiment", "report", "--results", str(tmp_path)]) == 1
-    assert "not a whole result" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{tmp_path / 'broken.json'} is not a whole result" in line
+    assert reason in line
+    assert "delete it and run the sweep again" in line
 
 
 def test_a_run_is_not_continued_with_other_settings(vaults, tmp_path, monkeypatch):
@@ -305,7 +344,8 @@ def test_a_run_is_not_continued_with_other_settings(vaults, tmp_path, monkeypatc
 
 def leave(run, folder, data, finished):
     """The files of a run that is finished, or was interrupted after its first evaluation."""
-    content = {"run": asdict(run), "data": data, "curve": [{"updates": 20, "return": 1.0}], "seconds": 1.0}
+    curve = [{"updates": 20, "return": 1.0, "distance": 0.1}]
+    content = {"run": asdict(run), "data": data, "curve": curve, "seconds": 1.0}
     (folder / "unfinished").mkdir(parents=True, exist_ok=True)
     if not finished:
         (folder / "unfinished" / f"{run.name}.npz").touch()
@@ -341,14 +381,22 @@ def test_results_of_different_data_are_not_compared():
 
 def test_a_sweep_refuses_a_checkpoint_of_other_settings_before_any_training(vaults, tmp_path, monkeypatch):
     sweep = Sweep(datasets=("small",), variants=("uniform",), seeds=(0, 1), **SMALL)
-    leave(sweep.runs()[1], tmp_path, {}, finished=False)
+    leave(sweep.runs()[1], tmp_path, {"returns": {"mean": 1.0}}, finished=False)
     monkeypatch.setattr(experiment, "perform", lambda *_: pytest.fail("it has begun to train"))
     with pytest.raises(ValueError, match=r"seed1.npz is of a run with episodes 1 \(now 2\)"):
         experiment.run_sweep(replace(sweep, episodes=2), vaults, tmp_path)
     record = tmp_path / "unfinished" / f"{sweep.runs()[1].name}.json"
-    for damage in ("", "{}", "[]"):
-        record.write_text(damage)
-        with pytest.raises(ValueError, match=r"seed1.json is not a whole record"):
+    for damaged, reason in (
+        ("", "Expecting value"),
+        ("{}", "it has no seconds"),
+        ("[]", "it has no seconds"),
+        ('{"seconds": "1", "curve": []}', "its seconds is '1', expected a number"),
+        ('{"seconds": 1, "curve": [1]}', "it has no updates"),
+        ('{"seconds": 1, "curve": [], "run": []}', r"its run is \[\], expected an object"),
+        ('{"seconds": 1, "curve": [], "data": {}}', "it has no data.returns.mean"),
+    ):
+        record.write_text(damaged)
+        with pytest.raises(ValueError, match=rf"seed1.json is not a whole record \({reason}.*\): delete it"):
             experiment.run_sweep(sweep, vaults, tmp_path)
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from tqdm import tqdm
 
-from pjap.files import require_writable
+from pjap.files import require_json, require_writable
 from pjap.mamujoco.behaviour import Team, act, describe_returns, load_team
 from pjap.mamujoco.environment import Environment, find_scenario, make_library_environment, read_layout
 from pjap.mamujoco.networks import Layers
@@ -33,6 +33,10 @@ Floats = NDArray[np.float32]
 
 DEFAULT_FOLDER = Path("vaults")
 FLAGS = ("terminals", "truncations")
+METADATA = {"version": "a number", "structure_shape": "an object", "structure_dtype": "an object"}
+"""What flashbax needs of a Vault's metadata, see `pjap.files.require_json`."""
+OWN_METADATA = {"scenario": "a text", "transitions": "a whole number"}
+"""What ours hold besides."""
 AXES = {"observations": "TNO", "actions": "TNA", "rewards": "T", "terminals": "T", "truncations": "T", "state": "TS"}
 """Of the arrays of a `Dataset`."""
 
@@ -390,14 +394,14 @@ def read_metadata(path: Path) -> dict[str, Any]:
         What the file holds.
 
     Raises:
-        ValueError: if there is none, or it cannot be read.
+        ValueError: if there is none, it cannot be read, or lacks what flashbax needs.
     """
     if not path.is_dir():
         raise ValueError(f"there is no Vault at {path}: give the folder that holds metadata.json")
     try:
         metadata: dict[str, Any] = json.loads((path / "metadata.json").read_text())
-        if not isinstance(metadata, dict):
-            raise ValueError("it holds no JSON object")
+        require_json(metadata, METADATA)
+        require_json(metadata, OWN_METADATA, optional=True)
     except FileNotFoundError:
         inside = sorted(child.name for child in path.iterdir() if (child / "metadata.json").exists())
         hint = f"it holds the Vaults {', '.join(inside)}" if inside else "it is not a Vault, or a half-written one"
@@ -418,8 +422,8 @@ def _read_experience(path: Path) -> dict[str, Any]:
         if vault.vault_index == 0:
             raise ValueError("it is empty")
         experience: dict[str, Any] = jax.tree.map(np.asarray, vault.read().experience)
-    except (ValueError, KeyError, AssertionError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (ValueError, TypeError, KeyError, SyntaxError, AssertionError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "flashbax refuses the version in metadata.json"
         raise ValueError(
             f"{path} cannot be read: {reason[:300]}. A Vault that is half-written or damaged has to be made again"
         ) from None

@@ -26,7 +26,7 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
-from pjap.files import require_writable, write_json
+from pjap.files import require_json, require_writable, write_json
 from pjap.mamujoco import learner, replay, statistics
 from pjap.mamujoco.behaviour import describe_returns
 from pjap.mamujoco.dataset import (
@@ -59,6 +59,19 @@ COMPARED = (
 
 PJAP_ONLY = tuple(name for name in COMPARED if name not in ("refresh_every", "partners"))
 """Those without effect on uniform sampling, whose blocks of updates `refresh_every` sets, too."""
+
+RESULT = {
+    "run.dataset": "a text",
+    "run.learner": "a text",
+    "run.variant": "a text",
+    "run.seed": "a whole number",
+    "run.updates": "a whole number",
+    "data.returns.mean": "a number",
+    "curve": "a list",
+}
+"""What the report reads of a result, see `pjap.files.require_json`."""
+POINT = {"updates": "a whole number", "return": "a number", "distance": "a number"}
+"""What it reads of a point of the curve."""
 
 
 @dataclass(frozen=True)
@@ -346,9 +359,14 @@ def _read_progress(run: Run, results: Path) -> dict[str, Any] | None:
         return None
     try:
         progress: dict[str, Any] = json.loads(record.read_text())
-        progress["seconds"], [point["updates"] for point in progress["curve"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{record} is not a whole record ({error!r}): delete it to start the run anew") from error
+        require_json(progress, {"seconds": "a number", "curve": "a list"})
+        require_json(progress, {"run": "an object"}, optional=True)  # older versions did not record everything
+        if "data" in progress:
+            require_json(progress, {"data.returns.mean": "a number"})
+        for point in progress["curve"]:
+            require_json(point, {"updates": "a whole number"})
+    except ValueError as error:
+        raise ValueError(f"{record} is not a whole record ({error}): delete it to start the run anew") from error
     _require_same_run(run, progress.get("run", {}), checkpoint)
     return progress
 
@@ -540,8 +558,13 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 def _read_result(path: Path) -> dict[str, Any]:
     try:
         result: dict[str, Any] = json.loads(path.read_text())
-        result["run"]["seed"], result["curve"][-1]["return"], result["data"]["returns"]["mean"]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        require_json(result, RESULT)
+        require_json(result, {"run.scenario": "a text"}, optional=True)
+        if not result["curve"]:
+            raise ValueError("its curve is empty")
+        for point in result["curve"]:
+            require_json(point, POINT)
+    except ValueError as error:
         raise ValueError(f"{path} is not a whole result ({error}): delete it and run the sweep again") from error
     return result
 
