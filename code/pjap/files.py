@@ -34,18 +34,38 @@ def write_atomically(path: Path, content: bytes) -> None:
     Args:
         path: of the file; its folder exists.
         content: of the whole file.
+
+    Raises:
+        OSError: if it cannot be written, see `write_error`; the old file is still whole then.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # or a crash soon after could leave the new name without the content
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # or a crash soon after could leave the new name without the content
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def write_error(path: Path, error: Exception) -> OSError:
+    """Say what could not be written, which the system's own "No space left on device" does not.
+
+    Args:
+        path: what was to be written.
+        error: why it was not.
+
+    Returns:
+        What to raise instead.
+    """
+    reason = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
+    return OSError(f"cannot write {path} ({reason}): make room there or name another folder, then do the same again")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -54,6 +74,9 @@ def write_json(path: Path, content: Any) -> None:
     Args:
         path: of the file.
         content: anything that JSON holds.
+
+    Raises:
+        OSError: see `write_atomically`.
     """
     text = json.dumps(content, indent=1).replace("\n   ", " ").replace("\n  }", " }")
     write_atomically(path, (text + "\n").encode())

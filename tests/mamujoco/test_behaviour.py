@@ -242,11 +242,12 @@ def test_a_folder_that_cannot_be_written_to_is_noticed_before_training(tmp_path,
         train(TINY, tmp_path / "file" / "teams", tmp_path / "run.npz")
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["os.fsync", "os.replace", "tempfile.mkstemp"])
+def test_a_failed_write_leaves_the_old_file_and_is_named(tmp_path, monkeypatch, step):
     path = tmp_path / "team.npz"
     path.write_bytes(b"old")
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(step, lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match=r"cannot write .*team\.npz \(No space left on device\): make room"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

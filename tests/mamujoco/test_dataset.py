@@ -241,14 +241,21 @@ def test_a_vault_as_og_marl_writes_it_is_read(small, tmp_path):
     assert_same(read_vault(tmp_path / "2halfcheetah.vlt" / "Good"), small)
 
 
-def test_a_failed_write_leaves_nothing(small, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "problem",
+    [
+        OSError(28, "No space left on device"),  # of the metadata; that of the arrays is the storage library's own:
+        ValueError('RESOURCE_EXHAUSTED: Error writing "a/0.0": Failed to write 7 bytes: No space left on device [28]'),
+    ],
+)
+def test_a_failed_write_leaves_nothing_and_names_the_vault(small, tmp_path, monkeypatch, problem):
     def fail(experience, path, metadata):
         path.mkdir(parents=True)
         (path / "half").write_text("half")
-        raise OSError(28, "No space left on device")
+        raise problem
 
     monkeypatch.setattr(module, "_write_experience", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=r"cannot write .*2halfcheetah.vlt/mine \(No space left on device.*\): make room"):
         write_vault(small, "mine", tmp_path, {})
     assert list((tmp_path / "mamujoco" / "2halfcheetah.vlt").iterdir()) == []
 

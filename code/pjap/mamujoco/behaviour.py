@@ -566,6 +566,9 @@ def save_checkpoint(run: Run, path: Path) -> None:
     Args:
         run: between two steps.
         path: of the file.
+
+    Raises:
+        OSError: if the file cannot be written; an older file of that name is still whole then.
     """
     environment = run.environment.save()
     about = {
@@ -671,6 +674,9 @@ def save_team(path: Path, policies: list[Layers], provenance: dict[str, Any]) ->
 
     Returns:
         The path of the weights.
+
+    Raises:
+        OSError: if a file cannot be written.
     """
     write_atomically(path.with_suffix(".json"), (json.dumps(provenance, indent=1) + "\n").encode())
     write_atomically(path, to_npz(name_leaves(policies)))

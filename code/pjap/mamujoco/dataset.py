@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from tqdm import tqdm
 
-from pjap.files import require_json, require_writable
+from pjap.files import require_json, require_writable, write_error
 from pjap.mamujoco.behaviour import Team, act, describe_returns, load_team
 from pjap.mamujoco.environment import Environment, find_scenario, make_library_environment, read_layout
 from pjap.mamujoco.networks import Layers
@@ -291,7 +291,7 @@ def write_vault(dataset: Dataset, name: str, folder: Path, about: dict[str, Any]
         ValueError: if such a Vault exists already, or the dataset is one that `read_vault` would refuse: of other
             shapes than its scenario's, of arrays of different lengths, empty, with NaN or infinity, or with flags
             other than 0 and 1; before anything is written.
-        OSError: if the folder cannot be written to.
+        OSError: if the folder cannot be written to, or the disk is full; nothing is left then.
     """
     experience = to_experience(dataset)
     check_experience(experience, dataset.scenario, f"the data for the Vault {name!r}", None)
@@ -299,9 +299,12 @@ def write_vault(dataset: Dataset, name: str, folder: Path, about: dict[str, Any]
     partial = path.with_name(f".{name}.partial-{os.getpid()}")
     metadata = {"scenario": dataset.scenario, "transitions": len(dataset.rewards), "pjap": version("pjap"), **about}
     try:
-        # Vault.write starts an event loop of its own, which a notebook's thread does not allow.
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(_write_experience, experience, partial, metadata).result()
+        try:
+            # Vault.write starts an event loop of its own, which a notebook's thread does not allow.
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(_write_experience, experience, partial, metadata).result()
+        except (OSError, ValueError) as error:  # the storage library's own is a ValueError
+            raise write_error(path, error) from error
         try:
             partial.rename(path)
         except OSError:
