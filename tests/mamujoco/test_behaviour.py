@@ -207,6 +207,27 @@ def test_a_run_that_fails_when_it_writes_its_teams_is_not_lost(tmp_path, monkeyp
     assert not checkpoint.exists()
 
 
+class Bar:
+    """In a progress bar's place."""
+
+    done = 0
+
+    def update(self, more):
+        self.done += more
+
+
+def test_the_final_evaluation_shows_its_progress(tmp_path, capsys):
+    bar = Bar()
+    run = behaviour.start_run(TINY)
+    returns = evaluate(run.learner.policies, TINY.scenario, episodes=3, seed=0, bar=bar)
+    assert bar.done == len(returns) == 3
+    run.log, run.snapshots = [{"transitions": 100, "return_mean": 10.0}], [run.learner.policies]
+    behaviour.write_teams(run, tmp_path, "")
+    shown = capsys.readouterr().err
+    assert "final evaluation: 100%" in shown
+    assert "12/12" in shown
+
+
 def test_good_is_the_best_snapshot_and_medium_the_first_that_reaches_its_fraction(tmp_path, monkeypatch, layout):
     monkeypatch.setattr(behaviour, "evaluate", lambda *given, **more: np.ones(3))
     log = [{"transitions": 100 * i, "return_mean": mean} for i, mean in enumerate([10.0, 50.0, 100.0, 80.0])]

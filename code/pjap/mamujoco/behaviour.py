@@ -334,7 +334,9 @@ def unpack(rows: jax.Array, layout: Layout) -> Batch:
 act = jax.jit(apply_policies)
 
 
-def evaluate(policies: list[Layers], scenario: str, episodes: int, seed: int, noise: float = 0.0) -> NDArray[Any]:
+def evaluate(
+    policies: list[Layers], scenario: str, episodes: int, seed: int, noise: float = 0.0, bar: Any = None
+) -> NDArray[Any]:
     """Run a team for whole episodes.
 
     Args:
@@ -343,6 +345,7 @@ def evaluate(policies: list[Layers], scenario: str, episodes: int, seed: int, no
         episodes: one environment copy each.
         seed: of reset states and noise.
         noise: standard deviation of Gaussian action noise, clipped to the action range.
+        bar: a progress bar to update, by one for each episode that ends.
 
     Returns:
         (episodes,) returns.
@@ -355,7 +358,10 @@ def evaluate(policies: list[Layers], scenario: str, episodes: int, seed: int, no
         actions = np.clip(actions + noise * rng.standard_normal(actions.shape), -1, 1)
         rewards, terminals, truncations = environment.step(actions)
         returns += running * rewards
-        running &= ~(terminals | truncations)
+        ended = running & (terminals | truncations)
+        running &= ~ended
+        if bar is not None:
+            bar.update(int(ended.sum()))
     return returns
 
 
@@ -517,25 +523,28 @@ def write_teams(run: Run, out: Path, command: str) -> tuple[Path, Path]:
         raise ValueError(f"no snapshot has a mean return above 0, the best has {means[good]:.1f}: train longer")
     medium = int(np.argmax(means >= settings.medium_fraction * means[good]))
     paths = []
-    for kind, chosen in (("good", good), ("medium", medium)):
-        policies, name = run.snapshots[chosen], f"{settings.scenario}-{kind}-{settings.seed}"
-        provenance = {
-            "team": name,
-            "scenario": settings.scenario,
-            "command": command,
-            "settings": asdict(settings),
-            "snapshot_transitions": run.log[chosen]["transitions"],
-            "run_seconds": round(run.seconds, 1),
-            "versions": {package: version(package) for package in ("jax", "mujoco", "gymnasium-robotics", "numpy")},
-            "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-            # Other seeds than the ones that chose the snapshot: the best of many evaluations flatters.
-            "evaluation": describe_returns(evaluate(policies, settings.scenario, FINAL_EPISODES, settings.seed + 1000)),
-            "evaluation_with_noise_0.2": describe_returns(
-                evaluate(policies, settings.scenario, FINAL_EPISODES, settings.seed + 2000, noise=0.2)
-            ),
-            "log": run.log,
-        }
-        paths.append(save_team(out / f"{name}.npz", policies, provenance))
+    with tqdm(total=4 * FINAL_EPISODES, desc="final evaluation", unit=" episodes") as bar:
+        for kind, chosen in (("good", good), ("medium", medium)):
+            policies, name = run.snapshots[chosen], f"{settings.scenario}-{kind}-{settings.seed}"
+            provenance = {
+                "team": name,
+                "scenario": settings.scenario,
+                "command": command,
+                "settings": asdict(settings),
+                "snapshot_transitions": run.log[chosen]["transitions"],
+                "run_seconds": round(run.seconds, 1),
+                "versions": {package: version(package) for package in ("jax", "mujoco", "gymnasium-robotics", "numpy")},
+                "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+                # Other seeds than the ones that chose the snapshot: the best of many evaluations flatters.
+                "evaluation": describe_returns(
+                    evaluate(policies, settings.scenario, FINAL_EPISODES, settings.seed + 1000, bar=bar)
+                ),
+                "evaluation_with_noise_0.2": describe_returns(
+                    evaluate(policies, settings.scenario, FINAL_EPISODES, settings.seed + 2000, noise=0.2, bar=bar)
+                ),
+                "log": run.log,
+            }
+            paths.append(save_team(out / f"{name}.npz", policies, provenance))
     return paths[0], paths[1]
 
 
