@@ -143,6 +143,7 @@ def grade_folder(
     out: Path | None = None,
     timeout: float = 30.0,
     memory: int = 3000,
+    total: float = 600.0,
 ) -> None:
     """Grade a folder of submissions to an assignment: a table of marks, and a report for each student.
 
@@ -155,11 +156,12 @@ def grade_folder(
         out: folder for marks.csv and reports; FOLDER-marked by default.
         timeout: seconds of computing for a cell of a notebook, or for a call that a check makes.
         memory: megabytes of address space for each submission.
+        total: seconds by the clock for a whole submission; what was checked until then counts.
     """
     from pjap.grading import grade, submission  # needs otter-grader, which nothing else here does
 
     out = out or folder.absolute().with_name(f"{folder.absolute().name}-marked")
-    marks = grade.grade_folder(folder, autograder, out, submission.Limits(timeout, memory))
+    marks = grade.grade_folder(folder, autograder, out, submission.Limits(timeout, memory, total))
     print(f"{len(marks)} submissions: {out / 'marks.csv'} and {out / 'reports'}")
 
 

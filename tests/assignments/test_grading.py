@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -285,6 +286,40 @@ def test_a_submission_that_stops_its_clock_meets_the_other_one():
     assert "did not finish" in submission.notes[0]
 
 
+def test_a_submission_keeps_what_it_has_when_its_time_is_over():
+    def checks(name, ask):
+        case = SimpleNamespace(name=name, hidden=False, points=1.0, failure_message="", body=SimpleNamespace())
+        case.body.call_func = ask
+        return SimpleNamespace(test_cases=[case])
+
+    def use_the_time(submission):
+        submission._end = time.monotonic() + 0.5
+        submission.get("slow")()
+
+    questions = {
+        "q1": checks("quick", lambda submission: agree(submission.get("x"), 1, "")),
+        "q2": checks("slow", use_the_time),
+        "q3": checks("late", lambda submission: agree(submission.get("x"), 1, "")),
+    }
+    with Submission(["x = 1\ndef slow():\n    import time\n    time.sleep(1000)"], Limits(memory=600)) as submission:
+        points, lost = grade.check(grade.Assignment("timed", questions, {}), submission)
+        assert submission._starts == 1, "nothing starts after its time"
+    assert points == {"q1": 1.0, "q2": 0.0, "q3": 0.0}
+    unfinished, late = (each.reason for each in lost)
+    assert "`slow` did not finish" in unfinished
+    assert "600 seconds for the whole submission were over" in late
+    assert submission.notes == [unfinished, late]
+
+
+def test_cells_that_take_all_the_time_are_not_run_again():
+    with Submission(["import time\ntime.sleep(1000)", "x = 1"], Limits(memory=600)) as submission:
+        submission._end = time.monotonic() + 8
+        with pytest.raises(NoAnswerError, match="600 seconds for the whole submission were over"):
+            submission.get("x")
+        assert submission._starts == 1
+    assert "did not finish" in submission.notes[0]
+
+
 FLOOD = """
 import fcntl, json, os, signal, time
 signal.setitimer(signal.ITIMER_PROF, 0)
@@ -439,6 +474,7 @@ def test_a_name_is_no_formula_in_the_table():
         (["missing", "--autograder", "a.zip"], "is no autograder.zip"),
         (["missing", "--autograder", "a.zip", "--timeout", "0"], "timeout is 0"),
         (["missing", "--autograder", "a.zip", "--timeout", "inf"], "timeout is inf"),
+        (["missing", "--autograder", "a.zip", "--total", "20"], "total is 20.0, expected at least the timeout's 30.0"),
         (["missing", "--autograder", "a.zip", "--memory", "1"], "memory is 1"),
     ],
 )

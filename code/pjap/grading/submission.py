@@ -41,16 +41,20 @@ class Limits:
         timeout: seconds of computing for a cell, and for a call that a check makes. The clock on the wall, which also
             counts waiting and other programs' work, allows ten times as many for a call, and for all cells together.
         memory: megabytes of address space. JAX takes about 1500 of it before it does anything.
+        total: seconds by the clock on the wall for everything together; what was checked until then counts.
     """
 
     timeout: float = 30.0
     memory: int = 3000
+    total: float = 600.0
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout <= 86400:  # the clocks do not count beyond some thousand years
             raise ValueError(f"timeout is {self.timeout}, expected a number of seconds above 0, at most a day's 86400")
         if self.memory < 256:
             raise ValueError(f"memory is {self.memory}, expected at least 256 megabytes")
+        if not self.timeout <= self.total <= 86400:
+            raise ValueError(f"total is {self.total}, expected at least the timeout's {self.timeout}, at most 86400")
 
 
 class NoAnswerError(Exception):
@@ -82,6 +86,7 @@ class Submission:
         self.memory = 0.0
         self._cells = {str(number): source for number, source in enumerate(cells, 1)}
         self._limits = limits
+        self._end = time.monotonic() + limits.total
         self._starts = 0
         self._stuck: dict[str, str] = {}
         self._process: _Process | None = None
@@ -96,7 +101,8 @@ class Submission:
         """What a check asks for by name: a value, or a function that calls the submission's.
 
         Raises:
-            NoAnswerError: if there is nothing of this name, or the submission has ended or does not answer.
+            NoAnswerError: if there is nothing of this name, or the submission has ended, does not answer or has used
+                all of its time.
             StartError: if the process cannot be started, before anything of the submission has run.
         """
         reply = self._ask({"name": name})
@@ -119,7 +125,7 @@ class Submission:
         process = self._running()
         try:
             process.say(question)
-            return process.hear(PATIENCE * self._limits.timeout)
+            return process.hear(min(PATIENCE * self._limits.timeout, self._end - time.monotonic()))
         except _EndedError as end:
             self._stop()
             self._stuck[name] = f"`{name}` {end}."
@@ -128,18 +134,30 @@ class Submission:
 
     def _running(self) -> "_Process":
         """The process, its cells run; started again, without the cell that ended it, as often as `STARTS` allows."""
+        self._require_time()
         while self._process is None:
             if self._starts == STARTS:
                 raise NoAnswerError(f"The notebook ended its own process {STARTS} times and was not started again.")
             self._starts += 1
             self._start()
+            self._require_time()
         return self._process
+
+    def _require_time(self) -> None:
+        """End the submission, and refuse every answer, when its time is over."""
+        if time.monotonic() < self._end:
+            return
+        self._stop()
+        over = f"The {self._limits.total:g} seconds for the whole submission were over; nothing was checked after them."
+        if over not in self.notes:
+            self.notes.append(over)
+        raise NoAnswerError(over)
 
     def _start(self) -> None:
         notes: dict[str, str] = {}  # one for each cell: a submission that forges messages can add no more
         cell = ""
         limits = self._limits
-        deadline = time.monotonic() + PATIENCE * limits.timeout
+        deadline = min(time.monotonic() + PATIENCE * limits.timeout, self._end)
         try:
             process = self._process = _Process()
             process.say({"cells": self._cells, "timeout": limits.timeout, "memory": limits.memory * 2**20})
