@@ -110,7 +110,7 @@ def run_experiment(
 ) -> None:
     """Train every learner with every variant on every dataset and seed, and write a result file for each.
 
-    Does only what is missing; after Ctrl-C, the same command goes on.
+    Does only what is missing; after Ctrl-C, the same command goes on. What another process is doing is left to it.
 
     Args:
         sweep: what to do.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -415,6 +416,43 @@ def test_a_run_that_diverges_stops_no_other_and_is_named(vaults, tmp_path, monke
     said = capsys.readouterr().err
     assert "bc-uniform" in said
     assert "has diverged" in said
+
+
+def test_a_run_that_another_process_does_is_left_to_it_until_it_dies(vaults, tmp_path, monkeypatch, capsys):
+    first, second = Sweep(datasets=("small",), variants=("uniform",), seeds=(0, 1), **SMALL).runs()
+    (tmp_path / "unfinished").mkdir()
+    lock = tmp_path / "unfinished" / f"{first.name}.lock"
+    program = "import fcntl, sys, time\nfile = open(sys.argv[1], 'w')\nfcntl.flock(file, fcntl.LOCK_EX)\n"
+    program += "print('held', flush=True)\ntime.sleep(1000)"
+    done = []
+    monkeypatch.setattr(experiment, "_train", lambda run, *_: done.append(run.seed))
+    with subprocess.Popen([sys.executable, "-c", program, str(lock)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        arguments = ["experiment", "run", "--vaults", str(vaults), "--results", str(tmp_path), "--datasets", "small"]
+        arguments += ["--variants", "uniform", "--seeds", "0", "1", "--updates", "40", "--evaluate-every", "20"]
+        assert cli.main(arguments) == 1
+        said = capsys.readouterr().err
+        assert f"1 runs have no result, all others have. {first.name}: another process does this run" in said
+        assert done == [second.seed]
+        other.kill()
+    experiment.perform(first, vaults, tmp_path)
+    assert done == [second.seed, first.seed]
+    assert not list((tmp_path / "unfinished").iterdir())
+
+
+def test_a_run_that_another_process_has_just_done_is_not_done_again(vaults, tmp_path, monkeypatch):
+    run = Run("small", "bc", "uniform", 0, **SMALL)
+    unlocked = experiment._alone
+
+    @contextmanager
+    def done_before_the_lock_is_had(lock):
+        leave(run, tmp_path, {"returns": {"mean": 1.0}}, finished=True)
+        with unlocked(lock):
+            yield
+
+    monkeypatch.setattr(experiment, "_alone", done_before_the_lock_is_had)
+    monkeypatch.setattr(experiment, "_train", lambda *_: pytest.fail("it has begun to train"))
+    assert experiment.perform(run, vaults, tmp_path) == tmp_path / f"{run.name}.json"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import product
@@ -277,15 +278,47 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
     Raises:
         ValueError: if the dataset is missing or damaged, a checkpoint or a result is of other settings, or a checkpoint
             is of other data.
-        OSError: if a folder cannot be written to.
+        OSError: if a folder or a file cannot be written to.
+        BlockingIOError: if another process does this run.
         FloatingPointError: if training diverges.
     """
     target = results / f"{run.name}.json"
     if _read_done(run, results):
         return target
-    checkpoint, record = _unfinished(run, results)
+    checkpoint, _ = _unfinished(run, results)
     require_writable(checkpoint.parent)
+    with _alone(checkpoint.with_suffix(".lock")):
+        if not _read_done(run, results):  # as another process may have done meanwhile
+            _train(run, vaults, results, command)
+    return target
 
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Keep other processes from the same run; the system undoes the lock when this one ends, even if it is killed."""
+    with lock.open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held the lock removes the file before letting go: then it is no longer the one that others find.
+            ours = os.path.samestat(os.fstat(file.fileno()), os.stat(lock))
+        except (BlockingIOError, FileNotFoundError):
+            ours = False
+        except (ImportError, OSError):  # Windows, or a file system that cannot lock: there nothing is kept apart
+            ours = True
+        if not ours:
+            raise BlockingIOError(f"another process does this run (it holds {lock}): let it end, or stop it")
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+
+
+def _train(run: Run, vaults: Path, results: Path, command: str) -> None:
+    """Train from the checkpoint, if there is one, and write the result; see `perform`."""
+    checkpoint, record = _unfinished(run, results)
     dataset = _read_episodes(vaults / "mamujoco" / f"{run.scenario}.vlt" / run.dataset, run.scenario)
     about = _describe(dataset)
     data = replay.load(dataset, normalise=run.settings.normalise)
@@ -316,7 +349,7 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
             bar.set_postfix({"return": f"{point['return']:.0f}", "distance": f"{point['distance']:.3f}"})
 
     write_json(
-        target,
+        results / f"{run.name}.json",
         {
             "run": asdict(run),
             "settings": asdict(run.settings),
@@ -333,7 +366,6 @@ def perform(run: Run, vaults: Path = DEFAULT_FOLDER, results: Path = RESULTS, co
     )
     checkpoint.unlink(missing_ok=True)
     record.unlink(missing_ok=True)
-    return target
 
 
 def _unfinished(run: Run, results: Path) -> tuple[Path, Path]:
@@ -449,6 +481,7 @@ def run_sweep(
         ValueError: if a dataset is unknown or damaged, or a result or a checkpoint is of other settings or, where the
             data are needed, of other data; before any training.
         OSError: if a folder cannot be written to; before any training.
+        BlockingIOError, FloatingPointError: if other processes do some of the runs, or some diverge; after all others.
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
@@ -483,20 +516,24 @@ def run_sweep(
     jobs = [joblib.delayed(_perform_or_tell)(run, vaults, results, command) for run in todo]
     ended = tqdm(_carry_out(jobs, workers, scheduler), total=len(jobs), desc="runs", unit=" runs", disable=not jobs)
     if failures := [failure for failure in ended if failure]:
-        raise FloatingPointError(f"{len(failures)} runs have no result, all others have. {' '.join(failures)}")
+        reasons = " ".join(map(str, failures))
+        raise type(failures[0])(f"{len(failures)} runs have no result, all others have. {reasons}")
     return [results / f"{run.name}.json" for run in runs]
 
 
-def _perform_or_tell(run: Run, vaults: Path, results: Path, command: str) -> str:
-    """`perform` in a sweep, where a run that diverges must not stop the others: says what went wrong, if it did."""
+def _perform_or_tell(run: Run, vaults: Path, results: Path, command: str) -> Exception | None:
+    """`perform` in a sweep, where a run that diverges, or is done by another process, must not stop the others.
+
+    Returns what went wrong, if it did.
+    """
     try:
         perform(run, vaults, results, command)
-    except FloatingPointError as error:
-        return f"{run.name}: {error}."
-    return ""
+    except (FloatingPointError, BlockingIOError) as error:
+        return type(error)(f"{run.name}: {error}.")
+    return None
 
 
-def _carry_out(jobs: Sequence[Any], workers: int, scheduler: str | None) -> Iterator[str]:
+def _carry_out(jobs: Sequence[Any], workers: int, scheduler: str | None) -> Iterator[Exception | None]:
     if scheduler is None:
         yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
         return
