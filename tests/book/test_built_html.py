@@ -59,10 +59,11 @@ def test_nothing_is_loaded_from_elsewhere_or_for_nothing(read, name):
 
 
 @pytest.mark.parametrize("name", contents())
-def test_figures_have_two_pixels_for_each_that_they_are_shown_with(read, name):
+def test_figures_are_sharp_and_light(read, name):
     for shown in read(name).select("article .cell_output figure img[src$='.png']"):
         with Image.open((HTML / f"{name}.html").parent / shown["src"]) as picture:
             assert picture.width == pytest.approx(2 * int(shown["width"]), abs=1), shown["alt"]
+            assert picture.mode == "P" or shown.find_parent(class_="tag_photo"), f"{shown['alt']} has needless colours"
 
 
 def test_functions_and_chapters_link_to_each_other(read):

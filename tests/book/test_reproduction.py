@@ -82,7 +82,8 @@ def test_published_verdicts_follow_from_the_files():
             if len(shared) >= 5:
                 interval = ttest_1samp(differences, 0).confidence_interval(0.95)
                 verdict = "holds" if interval.low > 0 else "reversed" if interval.high < 0 else "undecided"
-            judged[f"2halfcheetah, {name}{', ' * bool(common)}{common}, {updates:,} updates", quantity] = verdict
+            title = ["2halfcheetah", name, *filter(None, common.split(",")), f"{updates:,} updates"]
+            judged[", ".join(title), quantity] = verdict
     assert judged.items() <= stated.items(), "the results have changed since: run `make notebooks`"
     assert {verdict for claim, verdict in stated.items() if claim not in judged} <= {"not run"}
 
