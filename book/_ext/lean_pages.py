@@ -171,7 +171,7 @@ def unpack_films(html: str, page: Path, images: Path) -> str:
 def lighten(file: Path) -> None:
     """Rewrite a drawing with 256 colours, a third of its bytes. A photograph, on which that would be seen, stays."""
     with Image.open(file) as picture:
-        if picture.mode != "RGBA" or picture.getextrema()[3][0] < 255:
+        if picture.mode != "RGBA" or picture.getchannel("A").getextrema() != (255, 255):
             return
         drawing = picture.convert("RGB")
     fewer = drawing.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)

@@ -81,7 +81,7 @@ def use_book_style() -> None:
     if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-        set_matplotlib_formats("retina")
+        set_matplotlib_formats("retina")  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def reward_surface(axes: Axes, game: PolynomialGame, *, levels: int = 13, other_actions: ArrayLike = ()) -> Any:
