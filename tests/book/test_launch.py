@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from urllib.parse import parse_qs, unquote, urlparse
@@ -18,6 +19,7 @@ from axe_playwright_python.sync_playwright import Axe
 from jupyterlite_pyodide_kernel.constants import PYODIDE_CDN_URL, PYODIDE_VERSION
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from tools import addresses, browser_site, published_notebooks
 from tools import reference_notebooks as reference
 from tools.addresses import ROOT, Addresses
@@ -434,8 +436,13 @@ def run_in_the_browser(page, site, name, seconds):
     """Open a notebook of the browser's site, run all cells, and wait for what the last one prints."""
     page.goto(f"{site}/lite/notebooks/index.html?path={name}")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=120_000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    started = page.locator(".jp-InputPrompt").get_by_text(re.compile(r"\[(\*|\d+)\]"))
+    for _ in range(6):  # a menu that opens before the notebook is ready does nothing
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        with suppress(PlaywrightTimeoutError):
+            started.first.wait_for(timeout=10_000)
+            break
     page.locator(".jp-OutputArea-output").get_by_text(THE_END).wait_for(timeout=1000 * seconds)
 
 
