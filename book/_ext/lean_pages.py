@@ -23,7 +23,6 @@ import hashlib
 import logging
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -212,8 +211,8 @@ def trim_site(app: Sphinx, error: Exception | None) -> None:
         trimmed = defer_images(trimmed, page)
         if trimmed != html:
             page.write_text(trimmed, encoding="utf-8")
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lighten, (Path(app.outdir) / "_images").glob("*.png")))
+    for picture in (Path(app.outdir) / "_images").glob("*.png"):
+        lighten(picture)
     (static / "scripts" / "fontawesome.js").unlink(missing_ok=True)
     # Scripts add icons, too: the copy button, the figures, full screen.
     for script in static.rglob("*.js"):
