@@ -107,6 +107,17 @@ def test_the_solution_gets_all(made, name, monkeypatch):
     assert grade(made, name, cells_of(made / name / "solution.ipynb"), monkeypatch) == {}
 
 
+def test_an_answer_at_the_limit_counts(made, monkeypatch):
+    """Mean rewards of one half, but for a rounding error."""
+    wave = "np.cos(2 * np.pi * np.arange(25) / 25)"
+    limits = (
+        ("np.array([[0.8, 0.8], [-0.8, -0.8]] * 10)", f"np.stack([{wave}, {wave}], axis=1)"),
+        ("np.array([[0.8, -0.8], [-0.8, 0.8]] * 10)", f"np.stack([{wave}, -{wave}], axis=1)"),
+    )
+    cells = grading_trial.replace(cells_of(made / "02-break-it" / "solution.ipynb"), *limits)
+    assert grade(made, "02-break-it", cells, monkeypatch) == {}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_starter_gets_nothing(made, name, monkeypatch):
     cells = cells_of(next((made / name / "student").glob("*.ipynb")))
