@@ -94,11 +94,19 @@ def test_a_target_below_what_the_floor_allows_is_refused():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("unit", [1e-6, 1e-300])
-def test_the_steepness_goes_with_the_unit_of_distance(unit):
-    distances = np.linspace(0, 1, 100)
+@pytest.mark.parametrize("unit", [1e-300, 1e-6, 1e5])
+@pytest.mark.parametrize("nearest", [0, 0.05])
+def test_the_steepness_goes_with_the_unit_of_distance(unit, nearest):
+    distances = nearest + np.linspace(0, 1, 100)
     expected = steepness_for_effective_sample_size(distances, 25)
     assert unit * steepness_for_effective_sample_size(unit * distances, 25) == pytest.approx(expected)
+
+
+def test_one_item_far_away_hides_no_steepness():
+    distances = np.append(np.linspace(0, 1e-6, 100), 1.0)
+    steepness = steepness_for_effective_sample_size(distances, 25)
+    priorities = proximal_priorities(distances, steepness=steepness)
+    assert effective_sample_size(sampling_probabilities(priorities)) == pytest.approx(25)
 
 
 @pytest.mark.parametrize(

@@ -179,9 +179,10 @@ def steepness_for_effective_sample_size(
 
     if remaining(0.0) <= target:
         return 0.0
-    grid = np.geomspace(1e-3, 1e4, 400)
-    if 0 < distances.max() < 1:  # what is steep enough depends on the unit of distance
-        grid = np.append(grid, grid / distances.max())
+    # From where all priorities are nearly 1 to where all but those of the nearest are at the floor, in any unit.
+    apart = distances[distances > 1e-12 * distances.max()]
+    edge = np.sqrt(-np.log(floor)) if floor < 1 else 1.0
+    grid = np.geomspace(1e-3 / apart.max(), 2 * edge / apart.min(), 1000) if apart.size else np.ones(1)
     below = next((steepness for steepness in grid if remaining(steepness) <= target), None)
     if below is None:
         least = min(remaining(steepness) for steepness in grid)

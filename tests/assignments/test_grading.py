@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 import uuid
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -385,6 +387,14 @@ def test_arrays_arrive_bit_for_bit(dtype):
     np.testing.assert_array_equal(found, array)
 
 
+@pytest.mark.parametrize(
+    "value", [Fraction(9, 16), [Decimal("0.5"), Fraction(1, 2)], np.array([Fraction(1, 2), 2], dtype=object)]
+)
+def test_what_the_public_checks_take_travels(value):
+    agree(value, np.asarray(value, float), "")
+    agree(wire.decode(json.loads(json.dumps(wire.encode(value)))), np.asarray(value, float), "")
+
+
 @pytest.mark.parametrize("value", [object(), {1: 2}, np.array([object()]), np.array(["a"])])
 def test_other_things_do_not_travel(value):
     with pytest.raises(TypeError):
@@ -482,6 +492,12 @@ def test_errors_say_what_to_do(arguments, message, capsys, monkeypatch, tmp_path
     monkeypatch.chdir(tmp_path)
     assert cli.main(["grade", *arguments]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_results_do_not_go_among_the_submissions(tmp_path, made):
+    out = tmp_path / "handed-in" / "marked"
+    with pytest.raises(ValueError, match="each entry is a submission"):
+        grade.grade_folder(tmp_path / "handed-in", made / "autograder.zip", out, Limits())
 
 
 def test_without_otter_the_command_works_and_grading_says_what_is_missing(capsys, monkeypatch, tmp_path):

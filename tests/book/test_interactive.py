@@ -77,7 +77,8 @@ def assert_shows(figure, game, policy, recorded):
     if np.allclose(values["brud"], values["gradient"]):
         assert "BRUD is the true gradient" in headline
     else:
-        assert ("lowers" if values["inner"][0] < 0 else "raises") in headline
+        moves = np.where((np.abs(policy) == 1) & (np.multiply(policy, values["brud"]) > 0), 0, values["brud"])
+        assert ("lowers" if moves @ np.array(values["gradient"]) < 0 else "raises") in headline
 
 
 def rounded(value):
@@ -172,6 +173,21 @@ def test_a_handle_stays_in_the_square(visit):
     drag(figure, policy, (1.3, -1.2))
     assert place(policy) == (1, -1)
     assert_shows(figure, sign_agreement(), (1, -1), STARTS[INDEX][1])
+
+
+def test_a_step_that_the_border_stops_is_judged_without_it(visit):
+    figure = figure_on(visit(address(INDEX, (1, -0.2), (0.1, 0.9))), "one-point")
+    assert_shows(figure, sign_agreement(), (1, -0.2), (0.1, 0.9))
+    assert numbers(figure, "inner")[0] < 0
+    assert "raises" in figure.locator('[data-value="inner"]').text_content()
+
+
+def test_it_tells_no_angle_to_an_update_of_zero(visit):
+    figure = figure_on(visit(INDEX), "one-point")
+    handle_of(figure, "Data point").press("Home")
+    next_frame(figure.page)
+    assert numbers(figure, "brud") == [0, 0]
+    assert "BRUD is zero here" in figure.locator('[data-value="inner"]').text_content()
 
 
 def test_with_the_data_point_on_the_policy_the_arrows_fuse(visit):
@@ -318,10 +334,12 @@ def test_it_restores_a_state_from_the_address(visit, game):
     page = visit(address(INDEX, (-0.25, 0.75), (0.1, -0.2), game))
     figure = figure_on(page, "one-point")
     assert_shows(figure, GAMES[game], (-0.25, 0.75), (0.1, -0.2))
-    # And when the reader follows another link on the open page.
+    # And when the reader follows another link on the open page, with the Python unfolded.
+    figure.get_by_text("The same in Python").click()
     page.evaluate("fragment => location.hash = fragment", "#" + address("", (0.6, 0.1), (-0.9, 0.3)).split("#")[1])
     next_frame(page)
     assert_shows(figure, sign_agreement(), (0.6, 0.1), (-0.9, 0.3))
+    assert "[0.6, 0.1]" in figure.locator("details code").text_content()
 
 
 def test_it_survives_a_state_that_it_cannot_read(visit):

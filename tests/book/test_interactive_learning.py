@@ -575,6 +575,13 @@ def test_without_scripts_and_on_paper_the_static_picture_stands_alone(visit, pag
     assert not figure.is_visible()
 
 
+def test_a_landscape_is_silent_until_it_is_asked(visit):
+    figure = figure_on(visit(CHAPTER_5), "landscape")
+    settled(figure)
+    figure.page.wait_for_timeout(800)  # words are said with a delay
+    assert figure.locator("[role=status]").text_content() == ""
+
+
 @pytest.mark.parametrize(("page_name", "name"), PLACES)
 def test_it_speaks_in_one_place(visit, page_name, name):
     figure = figure_on(visit(page_name, reduced_motion="reduce"), name)

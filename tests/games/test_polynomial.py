@@ -91,6 +91,13 @@ def test_maxima_of_the_gallery(game, joint_actions, best):
     np.testing.assert_allclose(sorted(found.tolist()), sorted(joint_actions), atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1e-10, 1e-6, 1e6])
+def test_maxima_go_with_the_unit_of_reward(scale):
+    found, rewards = PolynomialGame(scale * g.twin_peaks().coefficients).maxima()
+    assert len(found) == 2
+    assert rewards / scale == pytest.approx([9 / 16, 9 / 16])
+
+
 @given(strategies.games(players=2))
 def test_the_best_maximum_is_the_best_of_a_grid(game):
     _, rewards = game.maxima()

@@ -72,6 +72,14 @@ def curvatures(game, dataset, actions):
     return np.array([float(g.evaluate(curve, action)) for curve, action in zip(curves, actions, strict=True)])
 
 
+def test_brud_rests_at_a_root_however_flat():
+    """A fourfold root is found to a fourth root of the rounding error only, and as complex pairs."""
+    root = -0.4920031306034117
+    climbed = np.polynomial.polynomial.polyint(np.polynomial.polynomial.polyfromroots([root] * 4))
+    destination = g.brud_destination(g.PolynomialGame(climbed[:, None]), [[0.0, 0.0]], [root - 0.1, 0.0])
+    assert destination == pytest.approx([root, 0], abs=1e-3)
+
+
 @settings(max_examples=20)
 @given(strategies.situations(), st.floats(0.1, 1))
 def test_brud_never_passes_its_destination_with_any_step_size_that_the_curvature_allows(situation, share):
@@ -247,6 +255,7 @@ def test_recoupling(seed):
         (lambda: g.gaussian_shrinkage([0, 0], [[1, 0], [0, 0]], 1, [0, 0]), "positive definite"),
         (lambda: g.gaussian_shrinkage([0, 0], [[1, 0.5], [0, 1]], 1, [0, 0]), "not symmetric"),
         (lambda: g.gaussian_shrinkage([0, 0], [[1]], 1, [0, 0]), r"expected \(2, 2\)"),
+        (lambda: g.gaussian_shrinkage([[0], [0]], np.eye(2), 1, [0, 0]), r"mean has shape \(2, 1\)"),
         (lambda: g.gaussian_shrinkage([0, 0], np.eye(2), 0, [0, 0]), "bandwidth is 0"),
         (lambda: g.shrinkage_factor(-1, 1), "standard_deviation is -1"),
         (lambda: g.gaussian_shrinkage([0, 0], np.eye(2), np.inf, [0, 0]), "bandwidth is inf, expected a finite number"),

@@ -131,6 +131,7 @@ export default function landscape(root) {
   let critical = null;
   let eigenvalue = null; // of the origin, where that is at rest
   let shares = {};
+  let asked = false; // words answer what the reader does, not a page that opens or a portrait that is done
   let underWay = null; // the steepness of a coarse portrait that is not done yet: a steady drag must not start it anew
 
   const queue = createQueue(() => (root.dataset.settled = ""));
@@ -174,6 +175,7 @@ export default function landscape(root) {
   }
 
   function settled() {
+    asked = true;
     address.write(toEntries(state));
     share();
   }
@@ -236,7 +238,8 @@ export default function landscape(root) {
       root.dataset[name] = [...end, last, shares[name] ?? NaN].map(exact).join(",");
     }
     root.dataset.origin = [eigenvalue ?? NaN, critical ?? NaN].map(exact).join(",");
-    say(`Steepness ${format(steepness)}. ${headline.textContent} ${readout.words()}`);
+    if (asked) say(`Steepness ${format(steepness)}. ${headline.textContent} ${readout.words()}`);
+    asked = false;
   }
 
   function moveStart(start) {
@@ -251,7 +254,10 @@ export default function landscape(root) {
     state.start = parsePoint(entries.start) ?? state.start;
     const steepness = Number(entries.steepness || NaN);
     if (steepness >= 0 && steepness <= STEEPEST) state.steepness = steepness;
-    if (game) showData();
+    if (!game) return;
+    asked = true;
+    showData();
+    share();
   }
 }
 

@@ -37,21 +37,28 @@ export function analyse(game, policy, recorded) {
   return {
     brud,
     gradient,
-    inner: brud[0] * gradient[0] + brud[1] * gradient[1],
+    inner: dot(brud, gradient),
+    change: dot(stopped(brud, policy), gradient),
     reward: reward(game, policy),
     path: path.policies,
     endReward: path.rewards[STEPS],
   };
 }
 
-/** The inner product in words: to first order, the change of the reward has its sign. */
-export function verdict({ brud, gradient, inner }) {
+const dot = (a, b) => a[0] * b[0] + a[1] * b[1];
+
+/** An update without what the border of the square stops. */
+const stopped = (update, policy) => update.map((by, i) => (Math.abs(policy[i]) === 1 && by * policy[i] > 0 ? 0 : by));
+
+/** In words: `change` is the reward's, to first order, and `inner` tells the angle between BRUD and the true gradient. */
+export function verdict({ brud, gradient, inner, change }) {
   const apart = Math.hypot(brud[0] - gradient[0], brud[1] - gradient[1]);
   if (Math.hypot(...gradient) < 1e-9) return { sentence: "The true gradient is zero here.", angle: "no angle" };
   if (apart < 1e-9) return { sentence: "BRUD is the true gradient.", angle: "no angle" };
-  if (Math.abs(inner) < 1e-9) return { sentence: "To first order, nothing changes.", angle: "exactly a right angle" };
-  if (inner < 0) return { sentence: "This step lowers the reward.", angle: "more than a right angle" };
-  return { sentence: "This step raises the reward.", angle: "less than a right angle" };
+  if (Math.hypot(...brud) < 1e-9) return { sentence: "BRUD is zero here: nothing changes.", angle: "no angle" };
+  const angle = Math.abs(inner) < 1e-9 ? "exactly a right angle" : `${inner < 0 ? "more" : "less"} than a right angle`;
+  if (Math.abs(change) < 1e-9) return { sentence: "To first order, nothing changes.", angle };
+  return { sentence: `This step ${change < 0 ? "lowers" : "raises"} the reward.`, angle };
 }
 
 /** How following BRUD ends, for a policy whose game's best reward is known. */
@@ -180,6 +187,7 @@ export default function onePoint(root) {
     if (now) {
       showGame();
       redraw();
+      share();
     }
   }
 }
@@ -306,7 +314,7 @@ function createReadout() {
   function set({ policy, recorded }, now, [worst, best]) {
     const words = verdict(now);
     write(sentence, words.sentence);
-    sentence.dataset.sign = Math.abs(now.inner) < 1e-9 ? "0" : String(Math.sign(now.inner));
+    sentence.dataset.sign = Math.abs(now.change) < 1e-9 ? "0" : String(Math.sign(now.change));
     write(detail, `Inner product ${format(now.inner)}: ${words.angle} between BRUD and true gradient.`);
     const values = {
       policy: formatPoint(policy),

@@ -184,8 +184,13 @@ class PolynomialGame:
             _, kept = np.unique((policy + shift).round(5), axis=0, return_index=True)
             policy = policy[kept]
         rewards = self.reward(policy)
-        order = np.argsort(-rewards.round(9), kind="stable")
+        order = np.argsort(-(rewards / self._scale).round(9), kind="stable")
         return policy[order], rewards[order]
+
+    @property
+    def _scale(self) -> float:
+        """The largest coefficient's size: rounding errors, and what counts as equal rewards, go with it."""
+        return float(np.abs(self.coefficients).max()) or 1.0
 
     def _is_local_maximum(self, joint_action: Floats) -> NDArray[np.bool_]:
         """Whether no joint action a hundredth away, inside the box, has a higher reward: (b, n) -> (b,)."""
@@ -193,7 +198,7 @@ class PolynomialGame:
         risen = []
         for part in np.array_split(joint_action, 1 + len(joint_action) * len(moves) // 10**5):  # to fit into memory
             neighbours = np.clip(part[:, None, :] + moves, -1, 1)
-            risen.append(self.reward(neighbours).max(axis=1) > self.reward(part) + 1e-9)
+            risen.append(self.reward(neighbours).max(axis=1) > self.reward(part) + 1e-9 * self._scale)
         return ~np.concatenate(risen)
 
     def __str__(self) -> str:

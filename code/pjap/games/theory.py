@@ -127,8 +127,10 @@ def _climb(slope: Floats, size: Floats, start: Floats) -> Floats:
     if not slope.any():
         return start.copy()
     stops = np.roots(np.trim_zeros(slope[::-1], "f"))
-    # A double root is found only to the square root of the rounding error, as a complex pair as often as not.
-    stops = np.sort(stops[np.abs(stops.imag) < 1e-6].real)
+    # A multiple root is found only to a root of the rounding error, as complex pairs as often as not: it is a stop if
+    # the slope at its real part is what rounding makes of 0.
+    still = np.abs(evaluate(slope, stops.real)) <= 1e-12 * evaluate(size, np.abs(stops.real))
+    stops = np.sort(stops[(np.abs(stops.imag) < 1e-6) | still].real)
     # A root counts as a stop also where the slope does not change sign: the flow does not pass a point at rest.
     ceiling = np.append(stops[np.abs(stops) < 1], 1.0)
     floor = np.append(-1.0, stops[np.abs(stops) < 1])
@@ -166,6 +168,8 @@ def gaussian_shrinkage(mean: ArrayLike, covariance: ArrayLike, bandwidth: float,
     covariance = _checks.finite("covariance", covariance)
     policy = _checks.joint_actions("policy", policy, mean.size)
     _checks.above_zero("bandwidth", bandwidth)
+    if mean.ndim != 1:
+        raise ValueError(f"mean has shape {mean.shape}, expected (n,).")
     if covariance.shape != (mean.size, mean.size):
         raise ValueError(f"covariance has shape {covariance.shape}, expected ({mean.size}, {mean.size}).")
     if not np.allclose(covariance, covariance.T):

@@ -134,10 +134,12 @@ def grade_folder(folder: Path, archive: Path, out: Path, limits: Limits) -> list
         The marks, by student.
 
     Raises:
-        ValueError: if the folder is none or holds nothing, or `read_assignment` does.
+        ValueError: if the folder is none, holds nothing or is to hold the results, or `read_assignment` does.
         OSError: if the results cannot be written, or this machine cannot run submissions (`StartError`).
     """
     assignment = read_assignment(archive)
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{out} is inside {folder}, where each entry is a submission: name another folder with --out")
     submissions = find_submissions(folder)
     require_writable(out / "reports")
     marks = []

@@ -4,6 +4,7 @@ JSON and raw numbers, because reading a pickle runs whatever its writer wished.
 """
 
 import base64
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,9 @@ def encode(value: Any) -> Any:
     if isinstance(value, np.random.Generator):
         return {"generator": value.bit_generator.state}
     array = np.asarray(value)
+    if array.dtype.kind == "O":  # fractions and decimals, which the public checks take, too
+        with suppress(TypeError, ValueError):
+            array = array.astype(float)
     if array.dtype.kind not in NUMBERS:
         raise TypeError(f"a {type(value).__name__}, which is neither a number nor an array of numbers")
     return {"array": base64.b64encode(array.tobytes()).decode(), "dtype": array.dtype.str, "shape": array.shape}
