@@ -126,7 +126,8 @@ def run_experiment(
 def report_experiment(results: Path = experiment.RESULTS, json: bool = False) -> None:
     """Compare the variants of each learner on each dataset with uniform sampling, with 95% intervals.
 
-    Scores are final returns, divided by the size of the mean return of the data.
+    Scores are final returns, divided by the size of the mean return of the data. The interval of the difference is
+    Student's; the others are a bootstrap's, which are too short below about ten seeds.
 
     Args:
         results: folder of the result files.

@@ -144,11 +144,15 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
 
     Raises:
         ValueError: if there is no such file, or it is not a whole one.
+        MemoryError: if it does not fit.
+        PermissionError: if it may not be read.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
     except FileNotFoundError:
         raise ValueError(f"there is no file {path}") from None
+    except (MemoryError, PermissionError):  # says nothing of the file, which may be whole
+        raise
     except Exception as error:  # zipfile, zlib and NumPy each have their own
         raise ValueError(f"{path} is not a whole .npz file ({error}): delete it and make it again") from error

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 
-from pjap.files import write_atomically
+from pjap.files import read_npz, write_atomically
 from pjap.mamujoco import behaviour
 from pjap.mamujoco.behaviour import (
     Batch,
@@ -239,6 +239,16 @@ def test_good_is_the_best_snapshot_and_medium_the_first_that_reaches_its_fractio
         jax.tree.map(np.testing.assert_array_equal, team.policies, snapshots[chosen])
         assert team.provenance["snapshot_transitions"] == 100 * chosen
         assert team.provenance["log"] == log
+
+
+@pytest.mark.parametrize("error", [MemoryError, PermissionError])
+def test_what_says_nothing_of_a_file_does_not_ask_to_delete_it(error, monkeypatch, tmp_path):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(np, "load", fail)
+    with pytest.raises(error):
+        read_npz(tmp_path / "checkpoint.npz")
 
 
 def test_a_checkpoint_of_other_settings_or_shapes_is_refused(tmp_path):

@@ -185,6 +185,8 @@ def test_impossible_mixtures_are_refused(teams, small):
         MixtureSettings(noise=-0.1)
     with pytest.raises(ValueError, match="noise must be a finite number"):
         MixtureSettings(noise=float("inf"))
+    with pytest.raises(ValueError, match="seed must be at least 0"):
+        MixtureSettings(seed=-1)
     with pytest.raises(ValueError, match="names 3 teams"):
         load_source(f"{first}+{second}+{first}")
     with pytest.raises(ValueError, match="different scenarios: 2halfcheetah, 3hopper"):

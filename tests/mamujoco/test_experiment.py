@@ -187,6 +187,13 @@ def test_two_scenarios_do_not_share_a_place():
     }
 
 
+def test_results_that_do_not_name_their_scenario_are_of_the_first_there_was():
+    results = [result("uniform", seed, 0.5) for seed in (0, 1)]
+    results[0]["run"].pop("scenario", None)
+    results[1]["run"]["scenario"] = "2halfcheetah"
+    assert [row["dataset"] for row in experiment.report(results)] == ["good"]
+
+
 def test_labels_say_what_tells_a_place_from_its_like():
     short, long = ("good", "cql", "cql_samples=4", 40_000), ("good", "cql", "cql_samples=4", 100_000)
     other, alone = ("good", "cql", "cql_samples=4,reward_scale=0.1", 40_000), ("good", "bc", "cql_samples=4", 40_000)

@@ -129,8 +129,9 @@ def _climb(slope: Floats, size: Floats, start: Floats) -> Floats:
     stops = np.roots(np.trim_zeros(slope[::-1], "f"))
     # A multiple root is found only to a root of the rounding error, as complex pairs as often as not: it is a stop if
     # the slope at its real part is what rounding makes of 0.
-    still = np.abs(evaluate(slope, stops.real)) <= 1e-12 * evaluate(size, np.abs(stops.real))
-    stops = np.sort(stops[(np.abs(stops.imag) < 1e-6) | still].real)
+    real = stops.real.astype(np.float64)
+    still = np.abs(evaluate(slope, real)) <= 1e-12 * evaluate(size, np.abs(real))
+    stops = np.sort(real[(np.abs(stops.imag) < 1e-6) | still])
     # A root counts as a stop also where the slope does not change sign: the flow does not pass a point at rest.
     ceiling = np.append(stops[np.abs(stops) < 1], 1.0)
     floor = np.append(-1.0, stops[np.abs(stops) < 1])

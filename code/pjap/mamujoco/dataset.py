@@ -92,6 +92,8 @@ class MixtureSettings:
             )
         if not 0 <= self.noise < np.inf:
             raise ValueError(f"noise must be a finite number of at least 0, got {self.noise}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
 
 
 # Teams 1 and 2 run well with different gaits: crossed, they lose more than any other two of the four good teams.

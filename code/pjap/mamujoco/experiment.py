@@ -662,23 +662,28 @@ def group(results: Iterable[dict[str, Any]]) -> dict[Place, dict[str, dict[int, 
     Raises:
         ValueError: if two results are of different data of the same name.
     """
-    first: dict[tuple[str | None, str], dict[str, Any]] = {}
+    first: dict[tuple[str, str], dict[str, Any]] = {}
     places: dict[Place, dict[str, dict[int, dict[str, Any]]]] = {}
     results = list(results)
-    several = len({result["run"].get("scenario") for result in results}) > 1
+    several = len({_scenario_of(result) for result in results}) > 1
     for result in results:
         run = result["run"]
-        known = first.setdefault((run.get("scenario"), run["dataset"]), result["data"])
+        known = first.setdefault((_scenario_of(result), run["dataset"]), result["data"])
         if not _same_data(known, result["data"]):
             raise ValueError(
                 f"the results on {run['dataset']} are of different data: {_words(known)}, and {_words(result['data'])} "
                 f"with seed {run['seed']} of {run['learner']} {run['variant']}: keep those of one Vault"
             )
         method, common = split_variant(run["variant"])
-        dataset = f"{run['scenario']}/{run['dataset']}" if several else run["dataset"]
+        dataset = f"{_scenario_of(result)}/{run['dataset']}" if several else run["dataset"]
         place = (dataset, run["learner"], common, run["updates"])
         places.setdefault(place, {}).setdefault(method, {})[run["seed"]] = result
     return places
+
+
+def _scenario_of(result: dict[str, Any]) -> str:
+    """Older versions did not record it: there was one."""
+    return str(result["run"].get("scenario", Run.scenario))
 
 
 def own_settings(place: Place, places: Iterable[Place]) -> list[str]:

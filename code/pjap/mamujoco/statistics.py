@@ -1,9 +1,10 @@
 """Aggregates of scores over seeds and datasets, each with its interval, after Agarwal et al. (2021, arXiv 2108.13264).
 
 Scores are arrays of shape (runs, tasks): a row for each seed, a column for each dataset. Intervals are 95% percentile
-intervals of a bootstrap that resamples runs within each task; that of a paired difference is Student's. The paper's own
-library, rliable, takes a random state but draws from NumPy's global generator, so that its intervals cannot be
-repeated; hence the few lines here. Used in chapters 8 and 10.
+intervals of a bootstrap that resamples runs within each task; that of a paired difference is Student's. A bootstrap of
+few runs is too short, and where no run of one side beats one of the other it has no width. The paper's own library,
+rliable, takes a random state but draws from NumPy's global generator, so that its intervals cannot be repeated; hence
+the few lines here. Used in chapters 8 and 10.
 """
 
 from collections.abc import Callable, Mapping
